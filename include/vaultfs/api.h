@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The vault service in its own terms: vaults, credentials, pages. Speaks one
+ * dialect of the wire format (a table each), retries within bounds, and turns
+ * whatever comes back into an object or an errno. Knows nothing of files.
+ *
+ * The tree uses a service through struct vf_service, so that it can be tested
+ * against another one.
+ */
+#ifndef VAULTFS_API_H
+#define VAULTFS_API_H
+
+#include "vaultfs/error.h"
+
+#include <stdbool.h>
+#include <time.h>
+
+struct vf_auth;
+struct vf_http;
+struct vf_spec;
+
+/* [A-Za-z0-9_-]{1,64}; anything else in a reply is EBADMSG. */
+#define VF_ID_MAX 64
+
+/*
+ * One vault or credential as the service shows it. Owns what it points to.
+ * There is no field for a secret, on purpose.
+ */
+struct vf_object {
+    char id[VF_ID_MAX + 1];
+    char *name;  /* a vault's display_name; a credential's stored file name, or
+                    NULL if it has none. UTF-8, may hold anything but NUL. */
+    char *label; /* for a credential without a stored name: what it is for, as
+                    a file name: "mcp.github.com_sse.json". NULL for vaults. */
+    struct timespec created;
+    struct timespec updated;
+    bool is_archived;
+    char *text; /* the object as sent, secrets stripped, pretty, with newline */
+    size_t size; /* bytes of text, the NUL not counted */
+};
+
+void vf_object_done(struct vf_object *object);
+
+/* One page of a list. */
+struct vf_page {
+    struct vf_object *objects; /* owned */
+    size_t count;
+    char *next; /* cursor of the next page, owned; NULL: this was the last */
+};
+
+void vf_page_done(struct vf_page *page);
+
+/*
+ * The operations of a service. All block until the reply or deadline_ms
+ * (CLOCK_MONOTONIC; for all attempts together) and may be called from any
+ * thread; hold no lock. Outputs are untouched on failure, and are released with
+ * vf_object_done() or vf_page_done(). Errors are those of vf_api_errno() and
+ * vf_http_perform(); err has the service's own message and request id.
+ */
+struct vf_service_ops {
+    /* cursor NULL: the first page. Archived objects are left out. */
+    int (*list_vaults)(void *service, const char *cursor, int64_t deadline_ms,
+                       struct vf_page *ret, struct vf_error *err);
+    int (*list_credentials)(void *service, const char *vault_id,
+                            const char *cursor, int64_t deadline_ms,
+                            struct vf_page *ret, struct vf_error *err);
+    int (*create_vault)(void *service, const char *display_name,
+                        int64_t deadline_ms, struct vf_object *ret,
+                        struct vf_error *err);
+    /* 404 is success: gone is gone. */
+    int (*delete_vault)(void *service, const char *vault_id,
+                        int64_t deadline_ms, struct vf_error *err);
+    /* Stores name with the credential where the dialect has a place. */
+    int (*create_credential)(void *service, const char *vault_id,
+                             const char *name, const struct vf_spec *spec,
+                             int64_t deadline_ms, struct vf_object *ret,
+                             struct vf_error *err);
+    int (*get_credential)(void *service, const char *vault_id, const char *id,
+                          int64_t deadline_ms, struct vf_object *ret,
+                          struct vf_error *err);
+    /* Rotate in place: the spec's secrets, and its metadata where it has any.
+     * name as for create. -ENOENT: 404. -EOPNOTSUPP: 405 or 501. */
+    int (*update_credential)(void *service, const char *vault_id,
+                             const char *id, const char *name,
+                             const struct vf_spec *spec, int64_t deadline_ms,
+                             struct vf_object *ret, struct vf_error *err);
+    /* 404 is success, as above. */
+    int (*delete_credential)(void *service, const char *vault_id,
+                             const char *id, int64_t deadline_ms,
+                             struct vf_error *err);
+    int (*archive_credential)(void *service, const char *vault_id,
+                              const char *id, int64_t deadline_ms,
+                              struct vf_error *err);
+};
+
+struct vf_service {
+    const struct vf_service_ops *ops;
+    void *self;
+};
+
+/*
+ * Whether a spec describes the credential whose rendered text is given: the
+ * same auth type and the same mcp_server_url or secret_name. No I/O.
+ */
+bool vf_api_is_same_identity(const char *text, size_t size,
+                             const struct vf_spec *spec);
+
+/* What a request was for: decides some statuses. */
+enum vf_api_intent { VF_API_READ, VF_API_CREATE, VF_API_CHANGE };
+
+/*
+ * The errno (positive) for an HTTP status that is not a success. Pure.
+ * 401 EKEYREJECTED; 403 EACCES; 404 ENOENT; 405, 501 EOPNOTSUPP; 408
+ * ETIMEDOUT; 409 EEXIST on create, else EBUSY; 412, 423, 429 EBUSY; 413, 431
+ * EFBIG; 400, 422 and other 4xx EINVAL; 5xx EREMOTEIO; 3xx EPROTO; all else
+ * EBADMSG.
+ */
+int vf_api_errno(int status, enum vf_api_intent intent);
+
+struct vf_api;
+
+/* http and auth are borrowed for the life of the api. dialect: "qoder".
+ * Errors: -EINVAL for an unknown dialect, -ENOMEM. */
+VF_MUST_CHECK int vf_api_new(const char *dialect, struct vf_http *http,
+                             struct vf_auth *auth, struct vf_api **ret,
+                             struct vf_error *err);
+void vf_api_free(struct vf_api *api); /* NULL is allowed */
+
+/* The service's operations; valid as long as the api. */
+struct vf_service vf_api_service(struct vf_api *api);
+
+#endif

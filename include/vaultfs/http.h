@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * HTTP requests to one origin, from any thread. The one module that touches
+ * libcurl; it knows no JSON.
+ *
+ * One engine thread drives all transfers. A caller submits a request, waits
+ * for it until a deadline, and lets go; the caller's wait ends by its own
+ * clock, never by waiting for libcurl. Requests without secrets may share
+ * multiplexed HTTP/2 connections; requests that carry secrets in their body
+ * run over HTTP/1.1 connections, whose buffers are known to be clean after.
+ *
+ * What is fixed: redirects are not followed; TLS is 1.2 or later and verified;
+ * .netrc, cookies, SSLKEYLOGFILE are off; proxies only for https origins, as
+ * the environment says; a request is never sent twice behind the caller's
+ * back, with a body. Replies are limited in size.
+ */
+#ifndef VAULTFS_HTTP_H
+#define VAULTFS_HTTP_H
+
+#include "vaultfs/error.h"
+
+#include <stdbool.h>
+
+struct vf_http;
+struct vf_secret;
+
+struct vf_http_options {
+    /* https://host[:port][/path], or http:// for loopback addresses and unix
+     * sockets only. No userinfo, query or fragment; trailing slashes are
+     * dropped. Borrowed until vf_http_new() returns. */
+    const char *base_url;
+    const char *unix_socket; /* path, or NULL; its peer must be root or us */
+    const char *cacert;      /* PEM file to trust instead of the system's */
+    unsigned concurrency;    /* requests in flight at once; 0: 16 */
+    size_t reply_max;        /* bytes of a reply's body; 0: 32 MiB */
+};
+
+/*
+ * Start the engine. Errors: -EINVAL for a base URL that is not acceptable (the
+ * message says why), -EPROTO for a cacert that cannot be read, -ENOMEM, -EAGAIN
+ * when no thread can be made. The unix socket is looked at per connection.
+ */
+VF_MUST_CHECK int vf_http_new(const struct vf_http_options *options,
+                              struct vf_http **ret, struct vf_error *err);
+
+/*
+ * End every request in flight with -ECANCELED and refuse new ones. Does not
+ * block; may be called from any thread, more than once.
+ */
+void vf_http_shutdown(struct vf_http *http);
+
+/* vf_http_shutdown(), then wait for the engine thread to end. No other thread
+ * may be inside a call. NULL is allowed. */
+void vf_http_free(struct vf_http *http);
+
+enum vf_http_method { VF_HTTP_GET, VF_HTTP_POST, VF_HTTP_DELETE };
+
+struct vf_http_header {
+    const char *name;
+    const char *value; /* no control characters */
+};
+
+/* Everything is borrowed until the call returns, but the secrets: of those the
+ * engine keeps references as long as it needs them. */
+struct vf_http_request {
+    enum vf_http_method method;
+    const char *path; /* below the base URL, begins with "/", encoded, with
+                         its query */
+    const struct vf_http_header *headers;
+    size_t headers_count;
+    const char *token_header; /* "Authorization" or "x-api-key", or NULL */
+    const char *token_prefix; /* "Bearer " or "" */
+    struct vf_secret *token;  /* NULL: none is sent */
+    struct vf_secret *body;   /* sent as application/json; NULL: no body */
+    bool is_body_secret;      /* take the HTTP/1.1 path */
+    int64_t deadline_ms;      /* CLOCK_MONOTONIC */
+};
+
+struct vf_http_reply {
+    int status;
+    char request_id[VF_ERROR_ID_MAX + 1]; /* x-request-id or request-id */
+    char content_type[64];                /* without parameters, lower case */
+    char location[256];                   /* origin of a redirect's target */
+    int64_t retry_after_ms; /* Retry-After-Ms, or Retry-After in seconds or as
+                               a date; -1: not given */
+    int should_retry;       /* x-should-retry: 1, 0, or -1: not given */
+    char *body;             /* NUL-terminated; never NULL */
+    size_t body_size;       /* the NUL not counted */
+};
+
+/* What is known of a request that got no reply. */
+enum vf_http_fate {
+    VF_HTTP_NOT_SENT, /* it cannot have been acted upon */
+    VF_HTTP_UNKNOWN   /* it may have been acted upon */
+};
+
+/*
+ * Do one request and wait for the whole reply, whatever its status.
+ *
+ * Returns 0 and fills *ret (release it with vf_http_reply_done()), or leaves
+ * *ret alone, sets *ret_fate (may be NULL) and returns
+ *   -ETIMEDOUT     no whole reply by the deadline
+ *   -ECONNREFUSED  nobody listens (for a unix socket: or it is not there)
+ *   -EHOSTUNREACH  no route, or no such host
+ *   -EPROTO        TLS not verified
+ *   -EACCES        the unix socket's peer is neither root nor us
+ *   -EREMOTEIO     the connection ended before the first byte of the reply
+ *   -EBADMSG       the reply was cut, too large, or not HTTP
+ *   -ECANCELED     vf_http_shutdown()
+ *   -ENOMEM
+ * Requests above the concurrency limit wait their turn, first come first
+ * served; the wait counts against the deadline. Blocks; hold no lock.
+ */
+VF_MUST_CHECK int vf_http_perform(struct vf_http *http,
+                                  const struct vf_http_request *request,
+                                  struct vf_http_reply *ret,
+                                  enum vf_http_fate *ret_fate,
+                                  struct vf_error *err);
+
+void vf_http_reply_done(struct vf_http_reply *reply);
+
+/* Requests sent since the start, retries counted. */
+uint64_t vf_http_requests(const struct vf_http *http);
+
+#endif

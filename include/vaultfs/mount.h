@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The FUSE side: one session that shows one tree at one mount point. The one
+ * module that touches libfuse.
+ */
+#ifndef VAULTFS_MOUNT_H
+#define VAULTFS_MOUNT_H
+
+#include "vaultfs/error.h"
+
+#include <stdbool.h>
+
+struct vf_mount;
+struct vf_tree;
+
+struct vf_mount_options {
+    const char
+        *mountpoint;    /* an absolute path; borrowed for the mount's life */
+    const char *source; /* shown in the first column of mount(8); as above */
+    bool is_debug;      /* libfuse's own trace on standard error */
+    bool is_read_only;
+    bool is_allow_other;
+};
+
+/*
+ * Mount. From the return on, operations wait for vf_mount_run(). The tree is
+ * borrowed for the mount's life. A dead mount that a killed daemon left at the
+ * mount point is detached first. Errors: -ENOTDIR, -ENOENT, -EBUSY (something
+ * is mounted there, and alive: it is ours), -EPERM and others from mount(2),
+ * fusermount3's reason in the message where it gives one.
+ */
+VF_MUST_CHECK int vf_mount_new(const struct vf_mount_options *options,
+                               struct vf_tree *tree, struct vf_mount **ret,
+                               struct vf_error *err);
+
+/*
+ * Serve until the mount point is unmounted, or SIGINT, SIGTERM arrives; then
+ * unmount, end what waits (callers get EINTR), and return. SIGHUP forgets
+ * every cached listing. Ends within 2 s, whatever is blocked. Call once, from
+ * the main thread. Returns 0 or a negative errno of the session loop.
+ */
+VF_MUST_CHECK int vf_mount_run(struct vf_mount *mount);
+
+void vf_mount_free(struct vf_mount *mount); /* NULL is allowed */
+
+/*
+ * Unmount what is mounted at a path, through umount2(2) or, for who may not,
+ * fusermount3(1). is_lazy detaches a busy one. Errors: -EINVAL when nothing of
+ * ours is mounted there, -EBUSY, -EPERM.
+ */
+VF_MUST_CHECK int vf_mount_detach(const char *mountpoint, bool is_lazy,
+                                  struct vf_error *err);
+
+#endif
