@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -84,6 +85,14 @@ static int parse_fraction(const char **text, long *ret_ns)
     return 0;
 }
 
+static int days_in_month(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+    return days[month - 1] + (month == 2 && is_leap ? 1 : 0);
+}
+
 int vf_time_parse(const char *text, struct timespec *ret)
 {
     struct tm tm = {0};
@@ -112,24 +121,22 @@ int vf_time_parse(const char *text, struct timespec *ret)
             return -EINVAL;
         text++;
     }
+    if (tm.tm_mday > days_in_month(tm.tm_year, tm.tm_mon))
+        return -EINVAL;
     if (parse_fraction(&text, &ns) < 0 || parse_zone(text, &zone) < 0)
         return -EINVAL;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
-    int day = tm.tm_mday;
-    time_t seconds = timegm(&tm);
-    if (tm.tm_mday != day && tm.tm_sec != 0)
-        return -EINVAL; /* no such day in that month */
-    *ret = (struct timespec){.tv_sec = seconds - zone, .tv_nsec = ns};
+    *ret = (struct timespec){.tv_sec = timegm(&tm) - zone, .tv_nsec = ns};
     return 0;
 }
 
 void vf_time_format(struct timespec time, char ret[static VF_TIME_SIZE])
 {
-    struct tm tm;
+    struct tm tm = {.tm_mday = 1}; /* stays so when the year fits no int */
     char fraction[32] = "";
 
-    gmtime_r(&time.tv_sec, &tm);
+    (void)gmtime_r(&time.tv_sec, &tm);
     if (time.tv_nsec >= 1000) {
         (void)snprintf(fraction, sizeof(fraction), ".%06ld",
                        time.tv_nsec / 1000);
@@ -137,6 +144,8 @@ void vf_time_format(struct timespec time, char ret[static VF_TIME_SIZE])
         while (fraction[size - 1] == '0')
             fraction[--size] = '\0';
     }
-    size_t size = strftime(ret, VF_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
-    (void)snprintf(ret + size, VF_TIME_SIZE - size, "%sZ", fraction);
+    /* Not strftime(): its %Y has no leading zeros. */
+    (void)snprintf(ret, VF_TIME_SIZE, "%04ld-%02d-%02dT%02d:%02d:%02d%sZ",
+                   tm.tm_year + 1900L, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+                   tm.tm_min, tm.tm_sec, fraction);
 }

@@ -20,6 +20,7 @@ void vf_error_copy(char *field, size_t field_size, const char *text)
     field[size] = '\0';
 }
 
+VF_PRINTF(4, 0)
 static void set_message(struct vf_error *err, int code, const char *param,
                         const char *format, va_list args)
 {
@@ -66,7 +67,8 @@ int vf_error_set_param(struct vf_error *err, int code, const char *param,
 
 const char *vf_errno_name(int code)
 {
-    const char *name = strerrorname_np(code);
+    /* The C library calls 0 "0". */
+    const char *name = code > 0 ? strerrorname_np(code) : NULL;
 
     return name != NULL ? name : "E?";
 }

@@ -54,7 +54,8 @@ static void put_json_string(struct vf_buf *line, const char *key,
         if (length == 0) {
             vf_buf_puts(line, "\xEF\xBF\xBD"); /* U+FFFD */
             length = 1;
-        } else if (code < 0x20 || code == '"' || code == '\\' || code == 0x7F) {
+        } else if (code == '"' || code == '\\' ||
+                   vf_utf8_is_deceptive(code)) { /* all below U+10000 */
             vf_buf_printf(line, "\\u%04x", (unsigned)code);
         } else {
             vf_buf_append(line, value + i, length);

@@ -82,7 +82,8 @@ int vf_secret_from(const void *data, size_t size, struct vf_secret **ret,
 
     if (result < 0)
         return result;
-    memcpy(secret->data, data, size);
+    if (size > 0)
+        memcpy(secret->data, data, size);
     secret->size = size;
     *ret = secret;
     return 0;

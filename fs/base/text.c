@@ -74,22 +74,13 @@ void vf_buf_free(struct vf_buf *buf)
     *buf = VF_BUF_INIT;
 }
 
-/* Line and paragraph separators and the controls that reorder text. */
-static bool is_deceptive(uint32_t code)
-{
-    return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x061C ||
-           code == 0x200E || code == 0x200F ||
-           (code >= 0x2028 && code <= 0x202E) ||
-           (code >= 0x2066 && code <= 0x2069);
-}
-
 void vf_buf_put_escaped(struct vf_buf *buf, const char *text, size_t size)
 {
     for (size_t i = 0; i < size;) {
         uint32_t code = 0;
         size_t length = vf_utf8_decode(text + i, size - i, &code);
 
-        if (length > 0 && !is_deceptive(code)) {
+        if (length > 0 && !vf_utf8_is_deceptive(code)) {
             vf_buf_append(buf, text + i, length);
             i += length;
             continue;
@@ -162,6 +153,14 @@ bool vf_utf8_is_valid(const char *text, size_t size)
         i += length;
     }
     return true;
+}
+
+bool vf_utf8_is_deceptive(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x061C ||
+           code == 0x200E || code == 0x200F ||
+           (code >= 0x2028 && code <= 0x202E) ||
+           (code >= 0x2066 && code <= 0x2069);
 }
 
 size_t vf_utf8_length(const char *text, size_t size)

@@ -3,7 +3,8 @@
  * The only type that carries a secret.
  *
  * Each secret is a mapping of its own: locked in memory, left out of core
- * dumps, wiped before it is unmapped. There is no formatter for it, on purpose.
+ * dumps, wiped before it is unmapped; a forked child does not have it, and must
+ * not touch it. There is no formatter for it, on purpose.
  * It is a growable byte buffer with a reference count; the count is atomic, the
  * content belongs to one thread at a time until it is shared read-only.
  */

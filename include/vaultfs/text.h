@@ -46,6 +46,10 @@ size_t vf_utf8_decode(const char *text, size_t size, uint32_t *ret_code);
 
 bool vf_utf8_is_valid(const char *text, size_t size);
 
+/* Controls, line and paragraph separators, and the controls that reorder text:
+ * what makes a terminal or a line of a log show something that is not there. */
+bool vf_utf8_is_deceptive(uint32_t code);
+
 /* Characters, not bytes. text must be valid UTF-8. */
 size_t vf_utf8_length(const char *text, size_t size);
 
