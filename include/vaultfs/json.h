@@ -34,8 +34,11 @@ enum vf_json_type {
 /*
  * Parse one JSON text (RFC 8259, UTF-8 checked, white space around allowed).
  * A member that appears twice in one object is an error: which of two tokens
- * was meant is not ours to guess. Errors: -EINVAL; the message gives the byte
- * offset and never quotes the text. *ret is freed with vf_json_free().
+ * was meant is not ours to guess. So are a name with a NUL byte and half of a
+ * surrogate pair. An integer that fits int64_t is VF_JSON_INT; all other
+ * numbers are VF_JSON_DOUBLE and keep their text. Errors: -EINVAL; the message
+ * gives the byte offset and never quotes the text; -ENOMEM. *ret is freed with
+ * vf_json_free().
  */
 VF_MUST_CHECK int vf_json_parse(const void *text, size_t size,
                                 struct vf_json **ret, struct vf_error *err);
@@ -72,6 +75,7 @@ int vf_json_each(const struct vf_json *object,
                              struct vf_json *value),
                  void *context);
 
+/* The order of members does not count; a VF_JSON_DOUBLE is compared as text. */
 bool vf_json_equal(const struct vf_json *a, const struct vf_json *b);
 
 /* Building. */
@@ -80,7 +84,8 @@ VF_MUST_CHECK int vf_json_new_array(struct vf_json **ret);
 VF_MUST_CHECK int vf_json_copy(const struct vf_json *json,
                                struct vf_json **ret);
 
-/* Replace or add a member. vf_json_set() takes value over, also on failure. */
+/* Replace or add a member. vf_json_set() takes value over, also on failure.
+ * -EINVAL for a string that is not UTF-8. */
 VF_MUST_CHECK int vf_json_set(struct vf_json *object, const char *key,
                               struct vf_json *value);
 VF_MUST_CHECK int vf_json_set_string(struct vf_json *object, const char *key,
@@ -110,7 +115,8 @@ void vf_json_strip_secrets(struct vf_json *json);
  * it is, numbers as they were written. Pretty is two spaces a level, a space
  * after the colon, `{}` and `[]` for what is empty, and one trailing newline;
  * compact has no white space and no newline. *ret is NUL-terminated, freed
- * with free(); *ret_size does not count the NUL.
+ * with free(); *ret_size does not count the NUL. Never render what was not
+ * stripped of its secrets: use the writer below.
  */
 VF_MUST_CHECK int vf_json_render_pretty(const struct vf_json *json, char **ret,
                                         size_t *ret_size);
@@ -120,7 +126,8 @@ VF_MUST_CHECK int vf_json_render_compact(const struct vf_json *json, char **ret,
 /*
  * Writing a request body that carries secrets: straight into locked memory,
  * without a tree of heap strings in between. Commas and escapes are the
- * writer's business. The first failure (-ENOMEM) sticks in `result`.
+ * writer's business. The first failure sticks in `result`: -ENOMEM, or -EINVAL
+ * for a string that is not UTF-8.
  */
 struct vf_json_writer {
     struct vf_secret *out; /* borrowed */

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Private to fs/json: struct vf_json is json-c's object under another name.
+ */
+#ifndef VAULTFS_JSON_INTERNAL_H
+#define VAULTFS_JSON_INTERNAL_H
+
+#include "vaultfs/json.h"
+
+#include <json-c/json.h>
+
+/* json-c caches text inside values, so most of its getters are not const. */
+static inline struct json_object *to_json_c(const struct vf_json *json)
+{
+    return (struct json_object *)(uintptr_t)json;
+}
+
+static inline struct vf_json *from_json_c(struct json_object *object)
+{
+    return (struct vf_json *)object;
+}
+
+/* The text of a VF_JSON_DOUBLE as it was written; borrowed. */
+const char *json_number_text(const struct vf_json *json);
+
+#endif
