@@ -39,6 +39,10 @@ struct vf_http_options {
  * Start the engine. Errors: -EINVAL for a base URL that is not acceptable (the
  * message says why), -EPROTO for a cacert that cannot be read, -ENOMEM, -EAGAIN
  * when no thread can be made. The unix socket is looked at per connection.
+ *
+ * Changes and reads the environment (SSLKEYLOGFILE is unset, the proxies are
+ * taken), so no other thread may be changing it. After a fork() the child
+ * needs an engine of its own.
  */
 VF_MUST_CHECK int vf_http_new(const struct vf_http_options *options,
                               struct vf_http **ret, struct vf_error *err);
@@ -103,11 +107,14 @@ enum vf_http_fate {
  *   -ECONNREFUSED  nobody listens (for a unix socket: or it is not there)
  *   -EHOSTUNREACH  no route, or no such host
  *   -EPROTO        TLS not verified
- *   -EACCES        the unix socket's peer is neither root nor us
- *   -EREMOTEIO     the connection ended before the first byte of the reply
+ *   -EACCES        the unix socket's peer is neither root nor us, or the
+ *                  system does not let us connect
+ *   -EREMOTEIO     the connection ended before the first line of the reply
  *   -EBADMSG       the reply was cut, too large, or not HTTP
  *   -ECANCELED     vf_http_shutdown()
- *   -ENOMEM
+ *   -EINVAL        a path, header or token that would break the request's
+ *                  form (a control character); nothing was sent
+ *   -ENOMEM        no memory, or no descriptor
  * Requests above the concurrency limit wait their turn, first come first
  * served; the wait counts against the deadline. Blocks; hold no lock.
  */

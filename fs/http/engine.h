@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the sources of this module share: the engine, and a call, which is one
+ * request on its way.
+ */
+#ifndef VAULTFS_HTTP_ENGINE_H
+#define VAULTFS_HTTP_ENGINE_H
+
+#include "vaultfs/http.h"
+#include "vaultfs/text.h"
+
+#include "origin.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include <curl/curl.h>
+
+TAILQ_HEAD(vf_http_call_list, vf_http_call);
+
+struct vf_http {
+    struct vf_http_origin origin; /* constant after vf_http_new() */
+    size_t reply_max;             /* constant */
+    CURLM *multi; /* the engine thread's; but for curl_multi_wakeup() */
+    CURLSH *secret_connections; /* the engine thread's */
+    pthread_t thread;           /* constant */
+    atomic_uint_fast64_t requests;
+
+    pthread_mutex_t lock; /* a leaf: nothing is locked under it */
+    /* Guarded by lock; only the engine thread takes calls off the lists. */
+    struct vf_http_call_list queue;  /* waiting for a turn, oldest first */
+    struct vf_http_call_list active; /* with libcurl */
+    unsigned active_count;
+    unsigned active_max;
+    bool is_shut_down;
+};
+
+/*
+ * One request. Two sides hold it, the caller and the engine; whoever lets go
+ * last frees it. So the caller's wait can end at any moment and the engine
+ * clears up by itself.
+ */
+struct vf_http_call {
+    struct vf_http *http; /* borrowed; outlives every call */
+    atomic_uint references;
+    TAILQ_ENTRY(vf_http_call) link; /* guarded by http->lock */
+
+    /* The request. The caller's until it is queued, then the engine's. */
+    enum vf_http_method method;
+    char *url;
+    struct curl_slist *headers;
+    char *token_lead; /* "Authorization: Bearer ", or NULL: no token */
+    struct vf_secret *token;
+    struct vf_secret *body;
+    bool is_body_secret;
+
+    /* The outcome. Guarded by http->lock, constant once settled. */
+    pthread_cond_t changed;
+    bool is_settled;
+    bool is_begun; /* its first byte may have been sent; set by the engine */
+    enum vf_http_fate fate;
+    struct vf_error error; /* code 0: there is a reply */
+
+    /* The transfer. The engine's, but for the reply of a call that was settled
+     * with code 0: that is the caller's. */
+    CURL *easy;
+    struct curl_slist *token_header;
+    size_t body_sent;
+    size_t header_size;
+    int socket;         /* opened for this call and not checked yet, or -1 */
+    int refused;        /* the errno for which a callback ended it, or 0 */
+    const char *why;    /* the message that goes with refused */
+    bool is_head_whole; /* the empty line came */
+    bool has_reply;     /* the first line of a reply came */
+    struct vf_buf text; /* body of the reply so far */
+    struct vf_http_reply reply;
+    char reason[CURL_ERROR_SIZE]; /* libcurl's words */
+};
+
+/* call.c */
+
+/*
+ * Copy a request; the secrets are referenced. *ret has one reference. Errors:
+ * -EINVAL for a path or header that must not be sent, -ENOMEM.
+ */
+VF_MUST_CHECK int vf_http_call_new(struct vf_http *http,
+                                   const struct vf_http_request *request,
+                                   struct vf_http_call **ret,
+                                   struct vf_error *err);
+void vf_http_call_ref(struct vf_http_call *call);
+void vf_http_call_unref(struct vf_http_call *call);
+
+/* Drop the secrets and every copy of them that this module made. */
+void vf_http_call_forget(struct vf_http_call *call);
+
+/*
+ * Fix the outcome: an error, or with error NULL the reply. The first to come
+ * decides; false: it was decided before. http->lock must be held.
+ */
+bool vf_http_call_settle(struct vf_http_call *call,
+                         const struct vf_error *error);
+
+/* transfer.c: in the engine thread only, http->lock not held */
+
+/* Make call->easy, ready for libcurl. -ENOMEM; transfer_end() all the same. */
+VF_MUST_CHECK int vf_http_transfer_begin(struct vf_http_call *call);
+
+/* Turn libcurl's result into the outcome: true and a complete call->reply, or
+ * false and *ret_error. */
+bool vf_http_transfer_judge(struct vf_http_call *call, CURLcode result,
+                            struct vf_error *ret_error);
+
+/* Free call->easy, which must not be in the multi any more, and forget. */
+void vf_http_transfer_end(struct vf_http_call *call);
+
+/* failure.c */
+
+enum vf_http_stage {
+    VF_HTTP_CONNECTING, /* nothing was sent */
+    VF_HTTP_SENT,       /* something may have been */
+    VF_HTTP_ANSWERED    /* a line of a reply came */
+};
+
+/* What libcurl's failure is to our callers, a positive errno. os_errno: of the
+ * connection attempt, or 0. */
+int vf_http_failure_errno(CURLcode result, long os_errno,
+                          enum vf_http_stage stage);
+
+#endif

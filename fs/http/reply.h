@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a finished transfer's head says, read into the reply.
+ */
+#ifndef VAULTFS_HTTP_REPLY_H
+#define VAULTFS_HTTP_REPLY_H
+
+#include "vaultfs/http.h"
+
+#include <curl/curl.h>
+
+/* request_id, content_type, retry_after_ms, should_retry. Interim replies and
+ * trailers do not count. */
+void vf_http_reply_read_headers(struct vf_http_reply *reply, CURL *easy);
+
+/* The origin that a redirect points to; unchanged when there is none. */
+void vf_http_reply_read_location(struct vf_http_reply *reply, CURL *easy);
+
+#endif
