@@ -3,8 +3,8 @@
  * Where the access token comes from, and when its source is asked again.
  *
  * A source is one row of a table: how it is configured, how it is read. The
- * first that is configured wins. A token is one line; a trailing newline is
- * trimmed; a space or a control character inside refuses it.
+ * first that is configured wins. A token is one line of printable ASCII; a
+ * trailing newline is trimmed; anything else inside refuses it, a space too.
  */
 #ifndef VAULTFS_AUTH_H
 #define VAULTFS_AUTH_H
@@ -13,6 +13,9 @@
 
 struct vf_auth;
 struct vf_secret;
+
+/* Bytes. */
+#define VF_AUTH_TOKEN_MAX 65536
 
 /* Borrowed until vf_auth_new() returns; NULL: not configured. */
 struct vf_auth_options {
@@ -30,7 +33,8 @@ struct vf_auth_options {
  *             variable that is unset or empty
  *   -EACCES   token_file has group or other bits, or an owner that is neither
  *             us nor root
- *   -EINVAL   the token has a space or a control character, or is empty
+ *   -EINVAL   the token has a space or a control character, is empty or longer
+ *             than VF_AUTH_TOKEN_MAX; token_file is not a regular file
  *   others    from opening and reading the file
  * A variable that was read is wiped from this process's environment block and
  * unset. *ret is freed with vf_auth_free(). Blocks for local files only.
@@ -46,8 +50,9 @@ void vf_auth_token(struct vf_auth *auth, struct vf_secret **ret,
 
 /*
  * The token of this generation was refused (401): ask the source again, once
- * for all callers that come with the same generation. Returns 0 when there is
- * a different token now, else -EKEYREJECTED. Blocks as vf_auth_new().
+ * for all callers that come with the same generation while it is asked. Returns
+ * 0 when there is a different token now, else -EKEYREJECTED: the next call asks
+ * again, so that a source that was put right is seen. Blocks as vf_auth_new().
  */
 VF_MUST_CHECK int vf_auth_refused(struct vf_auth *auth, unsigned generation,
                                   struct vf_error *err);
