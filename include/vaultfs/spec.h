@@ -33,7 +33,9 @@ struct vf_secret;
 
 /*
  * Looking for the end of a document, bytes as they come. Lexical only: strings
- * and brackets. Start from VF_SPEC_SCAN_INIT.
+ * and brackets, so COMPLETE says where a document ends, not that it is a good
+ * one; what vf_spec_parse() accepts is always COMPLETE. Start from
+ * VF_SPEC_SCAN_INIT.
  */
 enum vf_spec_scan_state {
     VF_SPEC_SCAN_START,    /* nothing but white space so far */
@@ -84,7 +86,7 @@ struct vf_spec {
     enum vf_auth_type type;
     char *mcp_server_url;   /* static_bearer, mcp_oauth */
     char *secret_name;      /* environment_variable */
-    char *protocol;         /* flat form: sse or streamable_http */
+    char *protocol;         /* flat form, optional: sse or streamable_http */
     char *expires_at;       /* mcp_oauth, RFC 3339 */
     bool is_expiry_cleared; /* "expires_at": null was given */
     char *display_name;
@@ -105,7 +107,11 @@ struct vf_spec {
  * two forms, missing fields, control characters in a secret, a URL that is not
  * absolute http(s) or carries userinfo or a fragment, an unknown type or
  * protocol, metadata over the limits (one of the 16 keys may be ours; a
- * VF_SPEC_NAME_KEY in the document is checked and dropped).
+ * VF_SPEC_NAME_KEY in the document is checked and dropped; a key that is a
+ * write-only field's name is refused, for no read would ever show it).
+ * err->param is "" for what is no JSON object. A member whose unknown name
+ * could itself be a misplaced secret (long, or with a digit or another odd
+ * character) is told by its position, and param names what it is in.
  *
  * A missing secret is refused here; vf_spec_parse() is for a credential that
  * does not exist yet or whose secret is rotated.
