@@ -78,12 +78,17 @@ struct vf_service_ops {
     int (*get_credential)(void *service, const char *vault_id, const char *id,
                           int64_t deadline_ms, struct vf_object *ret,
                           struct vf_error *err);
-    /* Rotate in place: the spec's secrets, and its metadata where it has any.
-     * name as for create. -ENOENT: 404. -EOPNOTSUPP: 405 or 501. */
+    /* Rotate in place: the spec's secrets, and its metadata where it has any:
+     * that is then all of the metadata but the name. current_text is the
+     * credential as last seen (vf_object.text; NULL: unknown): a merge patch
+     * removes only keys that it names. name as for create. -ENOENT: 404.
+     * -EOPNOTSUPP: 405 or 501. */
     int (*update_credential)(void *service, const char *vault_id,
                              const char *id, const char *name,
-                             const struct vf_spec *spec, int64_t deadline_ms,
-                             struct vf_object *ret, struct vf_error *err);
+                             const struct vf_spec *spec,
+                             const char *current_text, size_t current_size,
+                             int64_t deadline_ms, struct vf_object *ret,
+                             struct vf_error *err);
     /* 404 is success, as above. */
     int (*delete_credential)(void *service, const char *vault_id,
                              const char *id, int64_t deadline_ms,
@@ -124,7 +129,16 @@ struct vf_api;
 VF_MUST_CHECK int vf_api_new(const char *dialect, struct vf_http *http,
                              struct vf_auth *auth, struct vf_api **ret,
                              struct vf_error *err);
-void vf_api_free(struct vf_api *api); /* NULL is allowed */
+
+/*
+ * End every pause between two attempts now, and allow no more: who pauses gets
+ * -ECANCELED. Requests in flight are ended by vf_http_shutdown(), which comes
+ * after. From any thread; does not block.
+ */
+void vf_api_shutdown(struct vf_api *api);
+
+/* No other thread may be inside a call. NULL is allowed. */
+void vf_api_free(struct vf_api *api);
 
 /* The service's operations; valid as long as the api. */
 struct vf_service vf_api_service(struct vf_api *api);

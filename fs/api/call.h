@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One operation at the service: as many requests as it takes, within its
+ * deadline.
+ */
+#ifndef VF_API_CALL_H
+#define VF_API_CALL_H
+
+#include "dialect.h"
+#include "vaultfs/api.h"
+#include "vaultfs/http.h"
+
+#include <pthread.h>
+
+struct vf_auth;
+
+struct vf_api {
+    const struct vf_dialect *dialect;
+    struct vf_http *http; /* borrowed */
+    struct vf_auth *auth; /* borrowed */
+    pthread_mutex_t lock;
+    pthread_cond_t is_over; /* on CLOCK_MONOTONIC */
+    bool is_shut_down;      /* guarded by lock */
+};
+
+/* Of a spec: its value, refresh token, client secret; and the access token. */
+#define VF_CALL_SECRETS 4
+
+/* Everything is borrowed until the call ends. */
+struct vf_call {
+    enum vf_http_method method;
+    enum vf_api_intent intent;
+    const char *path;
+    struct vf_secret *body; /* NULL: none */
+    bool is_body_secret;
+    const struct vf_secret *secrets[VF_CALL_SECRETS - 1]; /* in the body */
+    bool is_gone_success; /* 404 is what was wanted */
+    int64_t deadline_ms;
+};
+
+/*
+ * Returns 0 with a 2xx reply, or a 404 where that is a success; *ret is then
+ * released with vf_http_reply_done(). Else the errno of the last attempt, with
+ * err. Blocks; hold no lock.
+ */
+VF_MUST_CHECK int vf_call_perform(struct vf_api *api,
+                                  const struct vf_call *call,
+                                  struct vf_http_reply *ret,
+                                  struct vf_error *err);
+
+#endif

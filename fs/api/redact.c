@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Each way in which an echo may be written is undone, one after another, on a
+ * copy of the text that remembers where in the text each byte came from. The
+ * secret is then looked for in the copy, in windows of a few bytes, and what a
+ * window came from is marked. A secret in which every third character is
+ * escaped is found like one in which none is, and no form of it has to be made
+ * up, least of all on the heap.
+ */
+#include "redact.h"
+
+#include "vaultfs/secret.h"
+#include "vaultfs/text.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define TEXT_MAX 2048
+/* What a window takes at most: \u0041, each character of it percent-encoded.
+ * What begins before the last MARGIN bytes of a text is seen whole. */
+#define MARGIN (VF_REDACT_PART_MIN * 18)
+#define MARK "[...]"
+
+struct view {
+    size_t size;
+    char bytes[TEXT_MAX];
+    uint16_t from[TEXT_MAX + 1]; /* where each byte's source begins; the end */
+};
+
+/* Decodes what stands at in, at most 4 bytes; returns the bytes consumed, or 0
+ * when no escape stands there. */
+typedef size_t decoder(const char *in, size_t size, char out[static 4],
+                       size_t *ret_size);
+
+static int hex_number(const char *in, size_t digits)
+{
+    int value = 0;
+
+    for (size_t i = 0; i < digits; i++) {
+        int digit = vf_hex_value(in[i]);
+
+        if (digit < 0)
+            return -1;
+        value = value * 16 + digit;
+    }
+    return value;
+}
+
+static size_t decode_percent(const char *in, size_t size, char out[static 4],
+                             size_t *ret_size)
+{
+    if (in[0] != '%' || size < 3 || hex_number(in + 1, 2) < 0)
+        return 0;
+    out[0] = (char)hex_number(in + 1, 2);
+    *ret_size = 1;
+    return 3;
+}
+
+/* As percent-encoding in forms and query strings. */
+static size_t decode_form(const char *in, size_t size, char out[static 4],
+                          size_t *ret_size)
+{
+    if (in[0] != '+')
+        return decode_percent(in, size, out, ret_size);
+    out[0] = ' ';
+    *ret_size = 1;
+    return 1;
+}
+
+static size_t encode_utf8(uint32_t code, char out[static 4])
+{
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    size_t size = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    static const unsigned char leads[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    for (size_t i = size - 1; i > 0; i--) {
+        out[i] = (char)(0x80 | (code & 0x3F));
+        code >>= 6;
+    }
+    out[0] = (char)(leads[size] | code);
+    return size;
+}
+
+/* \uXXXX, or the two of a surrogate pair. */
+static size_t decode_unicode(const char *in, size_t size, char out[static 4],
+                             size_t *ret_size)
+{
+    int code, low;
+
+    if (size < 6 || (code = hex_number(in + 2, 4)) < 0)
+        return 0;
+    if (code >= 0xD800 && code < 0xDC00 && size >= 12 && in[6] == '\\' &&
+        in[7] == 'u' && (low = hex_number(in + 8, 4)) >= 0xDC00 &&
+        low < 0xE000) {
+        *ret_size = encode_utf8(
+            0x10000U + ((uint32_t)(code - 0xD800) << 10 | (low - 0xDC00)), out);
+        return 12;
+    }
+    *ret_size = encode_utf8((uint32_t)code, out);
+    return 6;
+}
+
+static size_t decode_json(const char *in, size_t size, char out[static 4],
+                          size_t *ret_size)
+{
+    static const char letters[] = "\"\\/bfnrt";
+    static const char meanings[] = "\"\\/\b\f\n\r\t";
+
+    if (in[0] != '\\' || size < 2 || in[1] == '\0')
+        return 0;
+    if (in[1] == 'u')
+        return decode_unicode(in, size, out, ret_size);
+    const char *letter = strchr(letters, in[1]);
+    if (letter == NULL)
+        return 0;
+    out[0] = meanings[letter - letters];
+    *ret_size = 1;
+    return 2;
+}
+
+/* Never longer than what it came from. */
+static void decode(struct view *view, decoder *decode_one)
+{
+    size_t in = 0, out = 0;
+
+    while (in < view->size) {
+        char decoded[4];
+        size_t size = 1;
+        size_t used =
+            decode_one(view->bytes + in, view->size - in, decoded, &size);
+
+        if (used == 0) {
+            decoded[0] = view->bytes[in];
+            used = size = 1;
+        }
+        for (size_t i = 0; i < size; i++, out++) {
+            view->bytes[out] = decoded[i];
+            view->from[out] = view->from[in];
+        }
+        in += used;
+    }
+    view->from[out] = view->from[view->size];
+    view->size = out;
+}
+
+static void mark(const struct view *view, const struct vf_secret *secret,
+                 bool is_struck[static TEXT_MAX])
+{
+    size_t size = vf_secret_size(secret);
+    size_t window = size < VF_REDACT_PART_MIN ? size : VF_REDACT_PART_MIN;
+
+    for (size_t i = 0; window > 0 && i + window <= view->size; i++) {
+        if (memmem(vf_secret_data(secret), size, view->bytes + i, window) ==
+            NULL)
+            continue;
+        for (size_t at = view->from[i]; at < view->from[i + window]; at++)
+            is_struck[at] = true;
+    }
+}
+
+static void mark_all(const char *text, size_t size,
+                     const struct vf_secret *const *secrets,
+                     size_t secrets_count, bool is_struck[static TEXT_MAX])
+{
+    static decoder *const passes[][2] = {
+        {NULL, NULL},
+        {decode_json, NULL},
+        {decode_percent, NULL},
+        {decode_form, NULL},
+        {decode_json, decode_json},
+        {decode_json, decode_percent},
+        {decode_percent, decode_json},
+    };
+    struct view view;
+
+    for (size_t i = 0; i < sizeof(passes) / sizeof(passes[0]); i++) {
+        view.size = size;
+        memcpy(view.bytes, text, size);
+        for (size_t at = 0; at <= size; at++)
+            view.from[at] = (uint16_t)at;
+        for (size_t j = 0; j < 2 && passes[i][j] != NULL; j++)
+            decode(&view, passes[i][j]);
+        for (size_t j = 0; j < secrets_count; j++)
+            if (secrets[j] != NULL)
+                mark(&view, secrets[j], is_struck);
+    }
+    vf_wipe(&view, sizeof(view));
+}
+
+void vf_redact_copy(char *field, size_t field_size, const char *text,
+                    const struct vf_secret *const *secrets,
+                    size_t secrets_count)
+{
+    bool is_struck[TEXT_MAX] = {false};
+    char clean[TEXT_MAX + sizeof(MARK)];
+    size_t size = strnlen(text, TEXT_MAX), out = 0;
+    size_t shown = size < TEXT_MAX ? size : TEXT_MAX - MARGIN;
+
+    while (shown < size && ((unsigned char)text[shown] & 0xC0) == 0x80)
+        shown--; /* to the start of a character */
+    mark_all(text, size, secrets, secrets_count, is_struck);
+    for (size_t i = 0; i < shown && out < TEXT_MAX; i++) {
+        if (!is_struck[i]) {
+            clean[out++] = text[i];
+        } else if (i == 0 || !is_struck[i - 1]) {
+            memcpy(clean + out, MARK, sizeof(MARK) - 1);
+            out += sizeof(MARK) - 1;
+        }
+    }
+    clean[out] = '\0';
+    vf_error_copy(field, field_size, clean);
+}

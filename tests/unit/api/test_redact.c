@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+#include "redact.h"
+
+#include "vaultfs/secret.h"
+#include "vaultfs/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *redact_sized(const char *text, const void *secret,
+                                size_t size)
+{
+    static char field[1025];
+    struct vf_secret *value;
+
+    assert_int_equal(vf_secret_from(secret, size, &value, NULL), 0);
+    const struct vf_secret *secrets[] = {NULL, value};
+    vf_redact_copy(field, sizeof(field), text, secrets, 2);
+    vf_secret_unref(value);
+    return field;
+}
+
+static const char *redact(const char *text, const char *secret)
+{
+    return redact_sized(text, secret, strlen(secret));
+}
+
+/* The secret in the middle of a text, in one of the ways to write it. */
+static void assert_struck(const char *secret, const char *written)
+{
+    char text[2048];
+
+    (void)snprintf(text, sizeof(text), "bad value <%s> in token", written);
+    assert_string_equal(redact(text, secret), "bad value <[...]> in token");
+}
+
+static void a_secret_is_struck_out_however_it_is_escaped(void **state)
+{
+    static const struct {
+        const char *secret;
+        const char *written;
+    } cases[] = {
+        {"ghp_example", "ghp_example"},
+        {"a\"quote\\slash/", "a\"quote\\slash/"},
+        {"a\"quote\\slash/", "a\\\"quote\\\\slash/"},
+        {"a\"quote\\slash/", "a\\\"quote\\\\slash\\/"},
+        {"a\"quote\\slash/", "a%22quote%5Cslash%2F"},
+        {"a\"quote\\slash/", "a%22quote%5cslash%2f"},
+        {"a\"quote\\slash/", "a\\u0022quote\\u005cslash\\u002F"},
+        {"a\"quote\\slash/", "a%5C%22quote%5C%5Cslash/"},
+        {"a\"quote\\slash/", "a\\\\\\\"quote\\\\\\\\slash/"},
+        {"gr\xC3\xBC\xC3\x9F"
+         "e-\xF0\x9F\x94\x91-key",
+         "gr\xC3\xBC\xC3\x9F"
+         "e-\xF0\x9F\x94\x91-key"},
+        {"gr\xC3\xBC\xC3\x9F"
+         "e-\xF0\x9F\x94\x91-key",
+         "gr\\u00fc\\u00DFe-\\ud83d\\udd11-key"},
+        {"gr\xC3\xBC\xC3\x9F"
+         "e-\xF0\x9F\x94\x91-key",
+         "gr%C3%BC%c3%9fe-%F0%9F%94%91-key"},
+        {"two words", "two+words"},
+        {"two words", "two%20words"},
+        {"a+b/c==", "a+b%2Fc%3D%3D"},
+        {"a+b/c==", "a%2Bb%2Fc%3D%3D"},
+        {"literal\\n/", "literal%5Cn\\/"},
+        {"literal\\n+/", "literal\\n+%2F"},
+        {"literal%41\\n", "literal%41\\n"},
+        {"literal%41\\n", "literal%2541%5Cn"},
+        {"literal%41\\n", "literal%41\\\\n"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_struck(cases[i].secret, cases[i].written);
+}
+
+static void every_byte_of_a_secret_survives_its_escapes(void **state)
+{
+    unsigned char secret[255];
+    char text[255 * 3 + 1];
+
+    for (size_t i = 0; i < sizeof(secret); i++) {
+        secret[i] = (unsigned char)(i + 1);
+        (void)snprintf(text + 3 * i, 4, "%%%02x", secret[i]);
+    }
+    assert_string_equal(redact_sized(text, secret, sizeof(secret)), "[...]");
+}
+
+static void twelve_bytes_of_a_secret_are_struck_out(void **state)
+{
+    const char *secret = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+    assert_string_equal(redact("got abcdefghijkl", secret), "got [...]");
+    assert_string_equal(redact("got yz0123456789.", secret), "got [...].");
+    assert_string_equal(redact("got mnopqrstuvwx%79z...", secret),
+                        "got [...]...");
+    assert_string_equal(redact("got abcdefghijk?", secret), "got abcdefghijk?");
+}
+
+static void a_short_secret_is_struck_out_only_whole(void **state)
+{
+    assert_string_equal(redact("pass pas passpass", "pass"), "[...] pas [...]");
+}
+
+static void nothing_is_struck_out_of_an_innocent_text(void **state)
+{
+    const char *text = "100%% of \\q \\u12 %4 %zz + \\ud83d \\";
+
+    assert_string_equal(redact(text, "ghp_0123456789abcdef"), text);
+    assert_string_equal(redact(text, ""), text);
+    assert_string_equal(redact("", "ghp_0123456789abcdef"), "");
+}
+
+/* However a secret lies across the end of what is looked at: nothing of it gets
+ * through. The secrets before it shrink to marks, which brings that end into
+ * the copy. */
+static void a_secret_at_the_cut_does_not_get_through(void **state)
+{
+    const char *secret = "S0123456789ABCDEFGHIJKLMNOPQRSTUV";
+
+    for (size_t offset = 0; offset < strlen(secret); offset++) {
+        char text[4096] = "";
+
+        memset(text, '.', offset);
+        while (strlen(text) < 2200)
+            strcat(text, secret);
+        assert_null(strpbrk(redact(text, secret), "S0123456789ABCDEFGHIJKLMNO"
+                                                  "PQRSTUV"));
+    }
+}
+
+/* At the end of the field, and, once a mark took the place of most of the text,
+ * at the end of what is looked at. */
+static void a_long_text_is_cut_at_a_character(void **state)
+{
+    const char *secret = "S0123456789ABCDEFGHIJKLMNOPQRSTUV";
+
+    for (size_t offset = 0; offset < 6; offset++) {
+        char text[4096] = "";
+
+        memset(text, '.', offset);
+        while (offset >= 3 && strlen(text) < 1500)
+            strcat(text, secret);
+        while (strlen(text) < 3000)
+            strcat(text, "\xE2\x82\xAC");
+        const char *clean = redact(text, secret);
+        size_t size = strlen(clean);
+        assert_true(size > 100 && size <= 1024);
+        assert_true(vf_utf8_is_valid(clean, size));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_secret_is_struck_out_however_it_is_escaped),
+        cmocka_unit_test(every_byte_of_a_secret_survives_its_escapes),
+        cmocka_unit_test(twelve_bytes_of_a_secret_are_struck_out),
+        cmocka_unit_test(a_short_secret_is_struck_out_only_whole),
+        cmocka_unit_test(nothing_is_struck_out_of_an_innocent_text),
+        cmocka_unit_test(a_secret_at_the_cut_does_not_get_through),
+        cmocka_unit_test(a_long_text_is_cut_at_a_character),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
