@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One API call as the endpoints see it: no HTTP, no threads.
+ */
+#ifndef VAULTD_CALL_H
+#define VAULTD_CALL_H
+
+#include "dialect.h"
+#include "problem.h"
+#include "store.h"
+
+#include "vaultfs/text.h"
+
+#include <stdbool.h>
+
+struct vf_json;
+struct vf_secret;
+
+/* What the service's documentation leaves open; a switch each. */
+struct vf_rules {
+    int create_status;  /* of a new credential: 200 or 201 */
+    bool may_duplicate; /* two active credentials for one URL in one vault */
+    int64_t credentials_max; /* active ones in a vault; 0: no limit */
+    bool may_archive_again;
+    bool may_change_archived; /* add to and update in an archived vault */
+    bool is_oldest_first;
+};
+
+/* Everything is borrowed until the call returns, but the reply. */
+struct vf_call {
+    const struct vf_dialect *dialect;
+    const struct vf_rules *rules;
+    const char *method; /* these three tell calls apart that share a key */
+    const char *path;
+    const struct vf_secret *raw_body; /* or NULL */
+    const char *idempotency_key;      /* or NULL */
+    char vault_id[VF_ID_SIZE];        /* from the path, checked for form */
+    char credential_id[VF_ID_SIZE];
+    const struct vf_json *body; /* an object, or NULL */
+    const char *(*query)(void *context, const char *name); /* NULL: absent */
+    void *query_context;
+    int status; /* of the reply */
+    struct vf_buf reply;
+};
+
+/* Answers into call->status and call->reply, or refuses with err filled. May be
+ * called again with an empty reply. */
+typedef int vf_endpoint(struct vf_call *call, const struct vf_access *access,
+                        struct vf_error *err);
+
+vf_endpoint vf_vault_create, vf_vault_list, vf_vault_get, vf_vault_delete,
+    vf_vault_archive;
+vf_endpoint vf_credential_create, vf_credential_list, vf_credential_get,
+    vf_credential_update, vf_credential_delete, vf_credential_archive,
+    vf_credential_validate;
+
+/* -ENOENT, with err filled, when the call's vault does not exist. */
+VF_MUST_CHECK int vf_vault_find(const struct vf_call *call,
+                                const struct vf_access *access,
+                                bool *ret_is_archived, struct vf_error *err);
+
+#endif

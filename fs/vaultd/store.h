@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A data directory: the key, the database, one writer, several readers.
+ */
+#ifndef VAULTD_STORE_H
+#define VAULTD_STORE_H
+
+#include "id.h"
+
+#include "vaultfs/error.h"
+
+#include <stdbool.h>
+
+struct vf_db;
+struct vf_seal;
+struct vf_store;
+
+/* Make a directory (0700) and those above it, as far as they are missing. */
+VF_MUST_CHECK int vf_store_make_directory(const char *dir,
+                                          struct vf_error *err);
+
+/*
+ * Open DIR, making it (0700), its key and its database where they are not
+ * there. Several processes may have one store open: the server, and commands
+ * beside it. Errors: -EKEYREJECTED when the key is not the database's, those of
+ * vf_seal_new(), vf_schema_upgrade() and the file system.
+ */
+VF_MUST_CHECK int vf_store_open(const char *dir, bool may_create,
+                                struct vf_store **ret, struct vf_error *err);
+
+/* Does what is queued, then closes. No call may be under way. NULL is allowed.
+ */
+void vf_store_close(struct vf_store *store);
+
+const struct vf_seal *vf_store_seal(const struct vf_store *store);
+
+/* What a job may use: borrowed until it returns. */
+struct vf_access {
+    struct vf_db *db;
+    const struct vf_seal *seal;
+    struct vf_ids *ids; /* NULL for readers */
+};
+
+/* Returns 0 or a negative errno with err filled. */
+typedef int vf_store_job(void *context, const struct vf_access *access,
+                         struct vf_error *err);
+
+/* Run a job on a reader's connection, in this thread, on one snapshot of the
+ * database. Waits while all readers are busy. */
+VF_MUST_CHECK int vf_store_read(struct vf_store *store, vf_store_job *job,
+                                void *context, struct vf_error *err);
+
+/*
+ * Run a job on the writer's thread. 0 means that its changes are on the disk;
+ * on failure none of them was made. Jobs run one after another. Blocks.
+ */
+VF_MUST_CHECK int vf_store_write(struct vf_store *store, vf_store_job *job,
+                                 void *context, struct vf_error *err);
+
+/* How many jobs wait for the writer to take them. */
+size_t vf_store_queued(struct vf_store *store);
+
+#endif

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""A real vaultd for each test."""
+
+import pytest
+
+from vaultd_server import Client, Vaultd
+
+
+@pytest.fixture
+def vaultd(tmp_path):
+    server = Vaultd(tmp_path)
+    yield server
+    if server.process is not None:
+        assert server.stop() == 0
+    # Whatever a test was about: no secret may be anywhere afterwards.
+    places = {str(p): p.read_bytes() for p in tmp_path.rglob("*")
+              if p.is_file()}
+    places["replies"] = b"\n".join(server.replies)
+    for value in server.secrets:
+        for place, content in places.items():
+            assert value.encode() not in content, f"a secret is in {place}"
+
+
+@pytest.fixture
+def client(vaultd):
+    token = vaultd.token()
+    vaultd.secrets.append(token)
+    vaultd.start()
+    return Client(vaultd, token)
