@@ -2,6 +2,17 @@
  *
  * The tree of vaults and credentials as files: nodes, names, listings and
  * their freshness, drafts and commits. Knows nothing of FUSE, HTTP or JSON.
+ *
+ * Every function may be called from any thread. One lock guards the whole tree;
+ * it is held for memory work only, never across a request: remote work is done
+ * by jobs on threads of their own, and who needs the outcome waits for the job.
+ * That is why a caller can leave at any time (R-wait) while the job runs to its
+ * end and still puts its outcome into the tree.
+ *
+ * "Blocks" below means: for at most one job of others on the same name, and for
+ * jobs of its own whose requests each end by timeout_ms; until
+ * vf_tree_shutdown(); or until the caller is interrupted. The last two answer
+ * -EINTR.
  */
 #ifndef VAULTFS_TREE_H
 #define VAULTFS_TREE_H
@@ -9,10 +20,27 @@
 #include "vaultfs/api.h"
 #include "vaultfs/error.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 
 struct vf_tree;
+struct vf_node;
+struct vf_file;
+struct vf_job;
+struct vf_snapshot;
+
+/*
+ * What changed under an open mount, so that a cache above can be told. Called
+ * with the tree's lock held: only take note, call nothing back. A node may be
+ * gone by the time that the note is read: treat the pointers as numbers.
+ */
+struct vf_tree_watch {
+    void (*entry_changed)(void *context, const struct vf_node *directory,
+                          const char *name);
+    void (*content_changed)(void *context, const struct vf_node *node);
+    void *context;
+};
 
 struct vf_tree_options {
     struct vf_service service; /* borrowed for the tree's life */
@@ -23,7 +51,7 @@ struct vf_tree_options {
     bool is_rm_archive; /* rm archives instead of deleting */
     uid_t uid;          /* owner of everything */
     gid_t gid;
-    vf_record_sink *sink; /* every failure, from any thread, no lock held */
+    vf_record_sink *sink; /* failures that no caller is told; no lock held */
     void *sink_context;
 };
 
@@ -37,11 +65,168 @@ VF_MUST_CHECK int vf_tree_new(const struct vf_tree_options *options,
  */
 VF_MUST_CHECK int vf_tree_probe(struct vf_tree *tree, struct vf_error *err);
 
+/* Before the first operation. The watch's context outlives the operations. */
+void vf_tree_set_watch(struct vf_tree *tree, const struct vf_tree_watch *watch);
+
+/* Forget every listing: the next look asks the service. */
+void vf_tree_refresh(struct vf_tree *tree);
+
 /* End every wait with -EINTR, now and from now on. From any thread. Who owns
  * the service ends its requests. */
 void vf_tree_shutdown(struct vf_tree *tree);
 
-/* Waits for work in flight: shut the service down first. NULL is allowed. */
+/* Waits for jobs in flight: shut the service down first. NULL is allowed. */
 void vf_tree_free(struct vf_tree *tree);
+
+/*
+ * Who calls: lives on the stack of one operation. vf_caller_interrupt() may be
+ * called from another thread while the operation runs; the operation then looks
+ * which signals are pending for the thread and leaves only for those that are
+ * meant to end a program.
+ */
+struct vf_caller {
+    pid_t tid; /* a thread id in our pid namespace; 0: unknown */
+    atomic_bool is_interrupted;
+    struct vf_job *waits_for; /* guarded by the tree's lock */
+};
+
+void vf_caller_interrupt(struct vf_tree *tree, struct vf_caller *caller);
+
+/*
+ * A node as the kernel is to know it. Where a function returns one, the node
+ * carries one reference more, to be dropped with vf_tree_forget().
+ */
+struct vf_entry {
+    struct vf_node *node;
+    struct stat attr;
+    int64_t valid_ms; /* what is left of the life of name and attributes */
+};
+
+struct vf_node *vf_tree_root(struct vf_tree *tree); /* borrowed */
+void vf_tree_forget(struct vf_tree *tree, struct vf_node *node, uint64_t count);
+
+/* The path of a node, or of a name in it (NULL: none), below the mount point,
+ * for records. free() it; NULL when there is no memory. */
+char *vf_tree_path(struct vf_tree *tree, const struct vf_node *node,
+                   const char *name);
+
+/* Blocks when the directory's listing is not fresh. -ENOENT without a message
+ * in err is the plain answer "no such name"; other errors are the service's. */
+VF_MUST_CHECK int vf_tree_lookup(struct vf_tree *tree,
+                                 struct vf_node *directory, const char *name,
+                                 struct vf_caller *caller, struct vf_entry *ret,
+                                 struct vf_error *err);
+
+/* As lookup; ret->node is borrowed. With has_handle, never blocks. */
+VF_MUST_CHECK int vf_tree_getattr(struct vf_tree *tree, struct vf_node *node,
+                                  bool has_handle, struct vf_caller *caller,
+                                  struct vf_entry *ret, struct vf_error *err);
+
+/* Counts for statfs: vaults and credentials known at this moment. */
+uint64_t vf_tree_count(struct vf_tree *tree);
+
+/*
+ * A directory as it was at one moment, in the order of names; "." and ".." are
+ * not in it. Opening blocks when the listing is not fresh; reading never does.
+ */
+VF_MUST_CHECK int vf_tree_opendir(struct vf_tree *tree,
+                                  struct vf_node *directory,
+                                  struct vf_caller *caller,
+                                  struct vf_snapshot **ret,
+                                  struct vf_error *err);
+/* The name at an index, borrowed from the snapshot, or NULL behind the end. */
+const char *vf_snapshot_name(const struct vf_snapshot *snapshot, size_t index);
+/* Its entry as of now, with a reference when wants_reference. */
+void vf_snapshot_entry(struct vf_tree *tree, const struct vf_snapshot *snapshot,
+                       size_t index, bool wants_reference,
+                       struct vf_entry *ret);
+void vf_snapshot_free(struct vf_tree *tree, struct vf_snapshot *snapshot);
+
+/* W-vault. -EPERM for a scratch or dotted name, -EINVAL for one that is not
+ * spelled as we spell names, -EEXIST. Blocks. */
+VF_MUST_CHECK int vf_tree_mkdir(struct vf_tree *tree, struct vf_node *directory,
+                                const char *name, struct vf_caller *caller,
+                                struct vf_entry *ret, struct vf_error *err);
+
+/* -ENOTEMPTY after a fresh listing. Blocks. */
+VF_MUST_CHECK int vf_tree_rmdir(struct vf_tree *tree, struct vf_node *directory,
+                                const char *name, struct vf_caller *caller,
+                                struct vf_error *err);
+
+/* W-delete. Blocks. */
+VF_MUST_CHECK int vf_tree_unlink(struct vf_tree *tree,
+                                 struct vf_node *directory, const char *name,
+                                 struct vf_caller *caller,
+                                 struct vf_error *err);
+
+/*
+ * Open a file; flags as open(2). A file open for writing has a draft of its
+ * own. *ret_is_unchanged: what was read of it through an earlier open is still
+ * true. Blocks only for the outcome of a mutation that its caller left.
+ * -EOPNOTSUPP for writing `.vault.json`, -EROFS. Release it with
+ * vf_file_release(), also after the node was forgotten.
+ */
+VF_MUST_CHECK int vf_tree_open(struct vf_tree *tree, struct vf_node *node,
+                               int flags, struct vf_caller *caller,
+                               struct vf_file **ret, bool *ret_is_unchanged,
+                               struct vf_error *err);
+
+/* A new name: an empty draft, unknown to the service. Without O_EXCL an
+ * existing name is opened. Does not block. Errors as for mkdir and open. */
+VF_MUST_CHECK int vf_tree_create(struct vf_tree *tree,
+                                 struct vf_node *directory, const char *name,
+                                 int flags, struct vf_caller *caller,
+                                 struct vf_entry *ret_entry,
+                                 struct vf_file **ret_file,
+                                 struct vf_error *err);
+
+/*
+ * R-meta: the metadata as committed; a read from offset 0 sees one version
+ * whole, and reads behind it see the same one. Copies at most size bytes and
+ * returns how many. Never blocks.
+ */
+size_t vf_file_read(struct vf_tree *tree, struct vf_file *file, void *buffer,
+                    size_t size, off_t offset);
+
+/*
+ * Add bytes to the draft. When they complete the document it is committed, and
+ * this blocks for that (W-commit). Returns 0 when all bytes were taken, or
+ *   -EINVAL  a gap; not a document; not an acceptable spec (err->param)
+ *   -EFBIG   the draft would pass VF_SPEC_MAX bytes
+ *   -ENOENT  the name was removed since
+ *   -EINTR   the caller was interrupted: the same bytes at the same offset
+ *            join the commit in flight
+ *   others   from the service
+ * A failure sticks until the draft is truncated to 0 (W-sticky); repeated, it
+ * comes without a message. Writes on one node must not overlap.
+ */
+VF_MUST_CHECK int vf_file_write(struct vf_tree *tree, struct vf_file *file,
+                                const void *data, size_t size, off_t offset,
+                                struct vf_caller *caller, struct vf_error *err);
+
+/* ftruncate(2) on the draft: 0 starts over, the document's length is accepted;
+ * one that completes the document commits, as a write does. */
+VF_MUST_CHECK int vf_file_truncate(struct vf_tree *tree, struct vf_file *file,
+                                   off_t size, struct vf_caller *caller,
+                                   struct vf_error *err);
+
+/* truncate(2) by path: nothing changes; a size other than 0 or the present one
+ * is -EINVAL. */
+VF_MUST_CHECK int vf_tree_truncate(struct vf_tree *tree, struct vf_node *node,
+                                   off_t size, struct vf_error *err);
+
+/* A descriptor was closed. -EINVAL when the document is unfinished and the
+ * caller is of the process that opened the file (W-incomplete). */
+VF_MUST_CHECK int vf_file_flush(struct vf_tree *tree, struct vf_file *file,
+                                struct vf_caller *caller, struct vf_error *err);
+
+/* fsync(2): the outcome of the last commit. Blocks while one is in flight. */
+VF_MUST_CHECK int vf_file_sync(struct vf_tree *tree, struct vf_file *file,
+                               struct vf_caller *caller, struct vf_error *err);
+
+/* The last close: drops the draft. When that lost something, 0 is not returned
+ * but the errno that a record should carry. */
+int vf_file_release(struct vf_tree *tree, struct vf_file *file,
+                    struct vf_error *err);
 
 #endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vaultfs/name.h"
+
+struct vf_snapshot {
+    size_t count;
+    struct vf_node *nodes[]; /* a reference each */
+};
+
+/* Lock held. A name whose listing needs no look, or NULL. */
+static struct vf_node *find_local(struct vf_tree *tree,
+                                  struct vf_node *directory, const char *name)
+{
+    struct vf_node *node;
+
+    if (directory->kind == VF_NODE_VAULT && strcmp(name, VF_INFO_NAME) == 0) {
+        node = directory->listing->info;
+        return node != NULL && !node->is_hidden ? node : NULL;
+    }
+    node = vf_node_child(directory, name);
+    if (node != NULL && vf_node_is_expired_draft(node)) {
+        vf_node_unlink(tree, node);
+        node = NULL;
+    }
+    return node != NULL && node->kind == VF_NODE_DRAFT ? node : NULL;
+}
+
+static int lookup_locked(struct vf_tree *tree, struct vf_node *directory,
+                         const char *name, struct vf_caller *caller,
+                         struct vf_node **ret, struct vf_error *err)
+{
+    int result = vf_job_settle(tree, directory, name, caller);
+
+    if (result < 0)
+        return result;
+    *ret = find_local(tree, directory, name);
+    if (*ret != NULL)
+        return 0;
+    if (vf_name_is_scratch(name)) /* the service gives no such name */
+        return -ENOENT;
+    result = vf_listing_ensure(tree, directory, false, caller, err);
+    if (result < 0)
+        return result;
+    *ret = vf_node_child(directory, name);
+    return *ret != NULL ? 0 : -ENOENT;
+}
+
+int vf_tree_lookup(struct vf_tree *tree, struct vf_node *directory,
+                   const char *name, struct vf_caller *caller,
+                   struct vf_entry *ret, struct vf_error *err)
+{
+    struct vf_node *node;
+
+    if (directory->listing == NULL)
+        return -ENOTDIR;
+    if (strlen(name) > VF_NAME_MAX)
+        return -ENAMETOOLONG;
+    pthread_mutex_lock(&tree->lock);
+    int result = lookup_locked(tree, directory, name, caller, &node, err);
+    if (result == 0)
+        vf_node_fill_entry(tree, vf_node_ref(node), ret);
+    pthread_mutex_unlock(&tree->lock);
+    return result;
+}
+
+/* The directory whose listing a node's attributes came with; NULL: none. */
+static struct vf_node *source_of(const struct vf_node *node)
+{
+    switch (node->kind) {
+    case VF_NODE_INFO:
+        return node->parent->parent;
+    case VF_NODE_VAULT:
+    case VF_NODE_CREDENTIAL:
+        return node->parent;
+    case VF_NODE_ROOT:
+    case VF_NODE_DRAFT:
+        break;
+    }
+    return NULL;
+}
+
+int vf_tree_getattr(struct vf_tree *tree, struct vf_node *node, bool has_handle,
+                    struct vf_caller *caller, struct vf_entry *ret,
+                    struct vf_error *err)
+{
+    int result = 0;
+
+    pthread_mutex_lock(&tree->lock);
+    struct vf_node *source = has_handle ? NULL : source_of(node);
+    if (source != NULL && node->is_linked) {
+        result = vf_listing_ensure(tree, source, false, caller, err);
+        if (result == 0 && !node->is_linked)
+            result = -ENOENT;
+    }
+    if (result == 0)
+        vf_node_fill_entry(tree, node, ret);
+    pthread_mutex_unlock(&tree->lock);
+    return result;
+}
+
+static struct vf_snapshot *take_snapshot(struct vf_tree *tree,
+                                         struct vf_node *directory)
+{
+    struct vf_node **children = vf_node_children(directory);
+    struct vf_snapshot *snapshot =
+        malloc(sizeof(*snapshot) +
+               (directory->listing->count + 1) * sizeof(struct vf_node *));
+    struct vf_node *info = directory->listing->info;
+
+    if (children == NULL || snapshot == NULL) {
+        free(children);
+        free(snapshot);
+        return NULL;
+    }
+    snapshot->count = 0;
+    if (info != NULL && !info->is_hidden)
+        snapshot->nodes[snapshot->count++] = vf_node_ref(info);
+    for (struct vf_node **child = children; *child != NULL; child++) {
+        if (vf_node_is_expired_draft(*child))
+            vf_node_unlink(tree, *child);
+        else
+            snapshot->nodes[snapshot->count++] = vf_node_ref(*child);
+    }
+    free(children);
+    return snapshot;
+}
+
+int vf_tree_opendir(struct vf_tree *tree, struct vf_node *directory,
+                    struct vf_caller *caller, struct vf_snapshot **ret,
+                    struct vf_error *err)
+{
+    if (directory->listing == NULL)
+        return -ENOTDIR;
+    pthread_mutex_lock(&tree->lock);
+    int result = vf_listing_ensure(tree, directory, false, caller, err);
+    if (result == 0) {
+        struct vf_snapshot *snapshot = take_snapshot(tree, directory);
+
+        if (snapshot != NULL)
+            *ret = snapshot;
+        else
+            result = vf_error_set(err, ENOMEM, "no memory to list");
+    }
+    pthread_mutex_unlock(&tree->lock);
+    return result;
+}
+
+const char *vf_snapshot_name(const struct vf_snapshot *snapshot, size_t index)
+{
+    return index < snapshot->count ? snapshot->nodes[index]->name : NULL;
+}
+
+void vf_snapshot_entry(struct vf_tree *tree, const struct vf_snapshot *snapshot,
+                       size_t index, bool wants_reference, struct vf_entry *ret)
+{
+    pthread_mutex_lock(&tree->lock);
+    struct vf_node *node = snapshot->nodes[index];
+    vf_node_fill_entry(tree, wants_reference ? vf_node_ref(node) : node, ret);
+    pthread_mutex_unlock(&tree->lock);
+}
+
+void vf_snapshot_free(struct vf_tree *tree, struct vf_snapshot *snapshot)
+{
+    if (snapshot == NULL)
+        return;
+    pthread_mutex_lock(&tree->lock);
+    for (size_t i = 0; i < snapshot->count; i++)
+        vf_node_unref(tree, snapshot->nodes[i], 1);
+    pthread_mutex_unlock(&tree->lock);
+    free(snapshot);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the sources of the tree share. Everything here is guarded by the tree's
+ * lock, and every function expects it held, unless it says otherwise.
+ */
+#ifndef TREE_INTERNAL_H
+#define TREE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "draft.h"
+#include "job.h"
+#include "vaultfs/tree.h"
+
+/* How long a change made here outweighs a listing that does not show it. */
+#define VF_OWN_CHANGE_MS 60000
+/* How long a touched name without content stays after its last close. */
+#define VF_EMPTY_DRAFT_MS 60000
+
+#define VF_INFO_NAME ".vault.json"
+
+enum vf_node_kind {
+    VF_NODE_ROOT,
+    VF_NODE_VAULT,
+    VF_NODE_INFO, /* .vault.json */
+    VF_NODE_CREDENTIAL,
+    VF_NODE_DRAFT /* a name that the service does not know */
+};
+
+/* A file's content at one moment; never changes. */
+struct vf_text {
+    unsigned references;
+    size_t size;
+    char data[];
+};
+
+/* An id that was deleted here: listings that still show it are late. */
+struct vf_tombstone {
+    struct vf_tombstone *next;
+    uint64_t changed_at;
+    int64_t until_ms; /* CLOCK_BOOTTIME */
+    char id[VF_ID_MAX + 1];
+};
+
+/* The part of a node that is a directory. */
+struct vf_listing {
+    void *by_name; /* tsearch(3) trees of struct vf_node */
+    void *by_id;
+    size_t count;
+    bool is_known;      /* a whole listing was here once */
+    bool is_going;      /* the directory is being deleted */
+    int64_t fetched_ms; /* CLOCK_BOOTTIME */
+    int64_t expires_ms;
+    uint64_t expired_at;  /* the clock of changes, when last made to expire */
+    struct vf_job *fetch; /* in flight; borrowed */
+    struct vf_job *mutations; /* not done, oldest first; borrowed */
+    struct vf_tombstone *tombstones;
+    struct timespec changed; /* the last change made here */
+    struct vf_node *info;    /* a vault's .vault.json; a reference */
+};
+
+struct vf_node {
+    enum vf_node_kind kind;
+    bool is_linked;    /* its name is in its parent */
+    bool is_removed;   /* its name was removed here: it never comes back */
+    bool is_hidden;    /* .vault.json after rm */
+    bool is_listed;    /* false only while a listing is reconciled that has not
+                          shown it (yet) */
+    bool is_made_here; /* created through this mount */
+    unsigned writers;  /* open files that may write */
+    unsigned version;  /* of the content */
+    unsigned read_version; /* that the last open for reading saw */
+    uint64_t references;   /* 1 while linked, each file, each lookup */
+    uint64_t ino;
+    uint64_t changed_at; /* the clock of changes, when last changed here */
+    int64_t changed_ms;  /* CLOCK_BOOTTIME of that; of a draft: last close */
+    struct timespec mtime;
+    struct vf_node *parent; /* a reference; NULL for the root */
+    struct vf_node *next_node, *previous_node; /* all nodes of the tree */
+    char *name;
+    char *id;             /* NULL for root and drafts; constant for vaults */
+    struct vf_text *text; /* NULL: empty */
+    struct vf_listing *listing; /* NULL: not a directory */
+};
+
+struct vf_tree {
+    struct vf_tree_options options;
+    struct vf_tree_watch watch;
+    pthread_mutex_t lock;
+    bool is_shut_down;
+    uint64_t changes; /* a clock that counts changes made here, and fetches */
+    uint64_t count;   /* of vaults and credentials */
+    struct vf_node *root;
+    struct vf_node *nodes; /* all, also those that only the kernel refers to */
+    struct vf_pool pool;
+    struct vf_page probe; /* the first page of vaults, if is_probed */
+    bool is_probed;
+    int64_t probed_ms;
+};
+
+/* node.c: nodes, their names and attributes */
+struct vf_node *vf_node_ref(struct vf_node *node);
+void vf_node_unref(struct vf_tree *tree, struct vf_node *node, uint64_t count);
+/* A linked child; the reference is the link's. NULL: no memory. */
+struct vf_node *vf_node_new_child(struct vf_tree *tree, struct vf_node *parent,
+                                  enum vf_node_kind kind, const char *name,
+                                  const char *id);
+struct vf_node *vf_node_new_root(struct vf_tree *tree);
+struct vf_node *vf_node_child(const struct vf_node *directory,
+                              const char *name);
+struct vf_node *vf_node_child_by_id(const struct vf_node *directory,
+                                    const char *id);
+/* Put a name back, or take it away; what hangs below goes too. */
+int vf_node_link(struct vf_tree *tree, struct vf_node *node);
+void vf_node_unlink(struct vf_tree *tree, struct vf_node *node);
+/* Make a credential of a draft, or give a credential another id. */
+int vf_node_set_id(struct vf_tree *tree, struct vf_node *node, const char *id);
+/* A credential that is gone, whose writer may bring it back: a draft again. */
+void vf_node_become_draft(struct vf_tree *tree, struct vf_node *node);
+/* Content and time as the service has them now. */
+int vf_node_set_object(struct vf_tree *tree, struct vf_node *node,
+                       const struct vf_object *object);
+void vf_node_changed_here(struct vf_tree *tree, struct vf_node *node);
+bool vf_node_is_expired_draft(const struct vf_node *node);
+void vf_node_fill_entry(struct vf_tree *tree, struct vf_node *node,
+                        struct vf_entry *ret);
+size_t vf_node_size(const struct vf_node *node);
+void vf_text_unref(struct vf_text *text);
+/* When nothing uses the tree any more: whatever still refers to a node. */
+void vf_node_free_all(struct vf_tree *tree);
+/* The children, in the order of names; free() it. NULL: no memory. */
+struct vf_node **vf_node_children(const struct vf_node *directory);
+/* No child but drafts that hold nothing. */
+bool vf_node_is_empty_directory(const struct vf_node *directory);
+
+/* listing.c: what the service says is there */
+/* A fresh listing; a new one, fetched from now on, if wants_new. Drops the lock
+ * while it waits. */
+int vf_listing_ensure(struct vf_tree *tree, struct vf_node *directory,
+                      bool wants_new, struct vf_caller *caller,
+                      struct vf_error *err);
+/* The next look asks the service. */
+void vf_listing_expire(struct vf_tree *tree, struct vf_node *directory);
+/* The listing of a vault that was made a moment ago is known: it is empty. */
+void vf_listing_set_empty(struct vf_tree *tree, struct vf_node *directory);
+/* Put an object that a reply gave into the directory: into the node with its
+ * id, else into `preferred` (may be NULL) if that one is free for it, else into
+ * a new one. NULL: no memory. */
+struct vf_node *vf_listing_adopt(struct vf_tree *tree,
+                                 struct vf_node *directory,
+                                 const struct vf_object *object,
+                                 struct vf_node *preferred);
+/* Deleted here: late listings do not bring it back. */
+void vf_listing_bury(struct vf_tree *tree, struct vf_node *directory,
+                     const char *id);
+
+/* mutation.c: what every change needs */
+int64_t vf_deadline(const struct vf_tree *tree);
+/* -EROFS, -EPERM or -EINVAL when name cannot be made in directory; else 0, and
+ * *ret_text is the service's text for it (NULL: not wanted), to be freed.
+ * Needs no lock. */
+int vf_check_new_name(struct vf_tree *tree, const struct vf_node *directory,
+                      const char *name, char **ret_text, struct vf_error *err);
+int vf_check_writable(const struct vf_tree *tree, struct vf_error *err);
+
+#endif

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Nodes.
+ *
+ * A node is what the kernel holds on to; an object of the service is what it
+ * shows at the moment. The two are not tied for ever: a draft becomes a
+ * credential when it is committed, and a credential that was deleted and made
+ * again elsewhere keeps its node under its name. So a node's address is the
+ * kernel's handle, its ino is a hash of the object's id, the same in every
+ * mount, and neither can be computed from the other.
+ *
+ * A node lives as long as something refers to it: its name in a directory, an
+ * open file, a job, a lookup that the kernel has not forgotten, a child.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vaultfs/clock.h"
+#include "vaultfs/text.h"
+
+#define BLOCK_SIZE 4096
+#define DIRECTORY_SIZE 4096
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct vf_node *left = a, *right = b;
+
+    return strcmp(left->name, right->name);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    const struct vf_node *left = a, *right = b;
+
+    return strcmp(left->id, right->id);
+}
+
+void vf_text_unref(struct vf_text *text)
+{
+    if (text != NULL && --text->references == 0)
+        free(text);
+}
+
+static void free_listing(struct vf_listing *listing)
+{
+    if (listing == NULL)
+        return;
+    while (listing->tombstones != NULL) {
+        struct vf_tombstone *next = listing->tombstones->next;
+
+        free(listing->tombstones);
+        listing->tombstones = next;
+    }
+    free(listing);
+}
+
+static void add_to_all(struct vf_tree *tree, struct vf_node *node)
+{
+    node->next_node = tree->nodes;
+    if (tree->nodes != NULL)
+        tree->nodes->previous_node = node;
+    tree->nodes = node;
+}
+
+static void free_node(struct vf_tree *tree, struct vf_node *node)
+{
+    if (node->previous_node != NULL)
+        node->previous_node->next_node = node->next_node;
+    else
+        tree->nodes = node->next_node;
+    if (node->next_node != NULL)
+        node->next_node->previous_node = node->previous_node;
+    vf_text_unref(node->text);
+    free_listing(node->listing);
+    free(node->name);
+    free(node->id);
+    free(node);
+}
+
+static void keep_key(void *key)
+{
+}
+
+/* The kernel does not say that it forgets when a mount ends. */
+void vf_node_free_all(struct vf_tree *tree)
+{
+    while (tree->nodes != NULL) {
+        struct vf_listing *listing = tree->nodes->listing;
+
+        if (listing != NULL) {
+            tdestroy(listing->by_name, keep_key);
+            tdestroy(listing->by_id, keep_key);
+        }
+        free_node(tree, tree->nodes);
+    }
+}
+
+struct vf_node *vf_node_ref(struct vf_node *node)
+{
+    node->references++;
+    return node;
+}
+
+void vf_node_unref(struct vf_tree *tree, struct vf_node *node, uint64_t count)
+{
+    node->references -= count;
+    if (node->references > 0)
+        return;
+    struct vf_node *parent = node->parent;
+    free_node(tree, node);
+    if (parent != NULL)
+        vf_node_unref(tree, parent, 1);
+}
+
+static uint64_t make_ino(const struct vf_node *node)
+{
+    struct vf_buf key = VF_BUF_INIT;
+    uint64_t ino = 1;
+
+    switch (node->kind) {
+    case VF_NODE_ROOT:
+        return 1;
+    case VF_NODE_VAULT:
+    case VF_NODE_CREDENTIAL:
+        ino = vf_hash64(node->id, strlen(node->id));
+        break;
+    case VF_NODE_INFO:
+    case VF_NODE_DRAFT:
+        vf_buf_printf(&key, "%016jx/%s", (uintmax_t)node->parent->ino,
+                      node->name);
+        if (!key.is_broken)
+            ino = vf_hash64(key.data, key.size);
+        vf_buf_free(&key);
+        break;
+    }
+    return ino > 1 ? ino : ino + 2; /* 0 is no inode, 1 is the root */
+}
+
+static struct vf_node *new_node(struct vf_tree *tree, struct vf_node *parent,
+                                enum vf_node_kind kind, const char *name,
+                                const char *id)
+{
+    struct vf_node *node = calloc(1, sizeof(*node));
+
+    if (node == NULL)
+        return NULL;
+    node->kind = kind;
+    node->references = 1;
+    node->is_listed = true;
+    node->name = strdup(name);
+    node->id = id != NULL ? strdup(id) : NULL;
+    if (kind == VF_NODE_ROOT || kind == VF_NODE_VAULT)
+        node->listing = calloc(1, sizeof(*node->listing));
+    if (node->name == NULL || (id != NULL && node->id == NULL) ||
+        ((kind == VF_NODE_ROOT || kind == VF_NODE_VAULT) &&
+         node->listing == NULL)) {
+        free(node->listing);
+        free(node->name);
+        free(node->id);
+        free(node);
+        return NULL;
+    }
+    node->parent = parent != NULL ? vf_node_ref(parent) : NULL;
+    node->ino = make_ino(node);
+    (void)clock_gettime(CLOCK_REALTIME, &node->mtime);
+    add_to_all(tree, node);
+    return node;
+}
+
+struct vf_node *vf_node_new_root(struct vf_tree *tree)
+{
+    struct vf_node *root = new_node(tree, NULL, VF_NODE_ROOT, "", NULL);
+
+    if (root != NULL)
+        root->is_linked = true;
+    return root;
+}
+
+static bool is_counted(const struct vf_node *node)
+{
+    return node->kind == VF_NODE_VAULT || node->kind == VF_NODE_CREDENTIAL;
+}
+
+static int add_to_ids(struct vf_tree *tree, struct vf_node *node)
+{
+    if (tsearch(node, &node->parent->listing->by_id, compare_ids) == NULL)
+        return -ENOMEM;
+    tree->count++;
+    return 0;
+}
+
+static void take_from_ids(struct vf_tree *tree, struct vf_node *node)
+{
+    if (!is_counted(node))
+        return;
+    (void)tdelete(node, &node->parent->listing->by_id, compare_ids);
+    tree->count--;
+}
+
+int vf_node_link(struct vf_tree *tree, struct vf_node *node)
+{
+    struct vf_listing *listing = node->parent->listing;
+
+    if (tsearch(node, &listing->by_name, compare_names) == NULL)
+        return -ENOMEM;
+    if (is_counted(node) && add_to_ids(tree, node) < 0) {
+        (void)tdelete(node, &listing->by_name, compare_names);
+        return -ENOMEM;
+    }
+    node->is_linked = true;
+    listing->count++;
+    vf_node_ref(node);
+    return 0;
+}
+
+static void notify_entry(struct vf_tree *tree, const struct vf_node *node)
+{
+    if (tree->watch.entry_changed != NULL)
+        tree->watch.entry_changed(tree->watch.context, node->parent,
+                                  node->name);
+}
+
+static void notify_content(struct vf_tree *tree, const struct vf_node *node)
+{
+    if (tree->watch.content_changed != NULL)
+        tree->watch.content_changed(tree->watch.context, node);
+}
+
+/* What hangs below a directory whose name goes. */
+static void unlink_children(struct vf_tree *tree, struct vf_node *directory)
+{
+    struct vf_listing *listing = directory->listing;
+
+    while (listing->by_name != NULL)
+        vf_node_unlink(tree, *(struct vf_node **)listing->by_name);
+    if (listing->info != NULL)
+        vf_node_unref(tree, listing->info, 1);
+    listing->info = NULL;
+}
+
+void vf_node_unlink(struct vf_tree *tree, struct vf_node *node)
+{
+    struct vf_listing *listing;
+
+    if (!node->is_linked)
+        return;
+    if (node->listing != NULL)
+        unlink_children(tree, node);
+    node->is_linked = false;
+    notify_entry(tree, node);
+    listing = node->parent->listing;
+    (void)tdelete(node, &listing->by_name, compare_names);
+    take_from_ids(tree, node);
+    listing->count--;
+    vf_node_unref(tree, node, 1);
+}
+
+/* .vault.json is not among a vault's children: it comes with the vault's own
+ * object, needs no listing of its credentials, and does not make it non-empty.
+ * It and the vault refer to each other until the vault is unlinked. */
+static int add_info(struct vf_tree *tree, struct vf_node *vault)
+{
+    vault->listing->info =
+        new_node(tree, vault, VF_NODE_INFO, VF_INFO_NAME, NULL);
+    if (vault->listing->info == NULL)
+        return -ENOMEM;
+    vault->listing->info->is_linked = true;
+    return 0;
+}
+
+struct vf_node *vf_node_new_child(struct vf_tree *tree, struct vf_node *parent,
+                                  enum vf_node_kind kind, const char *name,
+                                  const char *id)
+{
+    struct vf_node *node = new_node(tree, parent, kind, name, id);
+
+    if (node == NULL)
+        return NULL;
+    if ((kind == VF_NODE_VAULT && add_info(tree, node) < 0) ||
+        vf_node_link(tree, node) < 0) {
+        if (node->listing != NULL && node->listing->info != NULL)
+            vf_node_unref(tree, node->listing->info, 1);
+        vf_node_unref(tree, node, 1);
+        return NULL;
+    }
+    node->references--; /* the link's alone is left */
+    return node;
+}
+
+struct vf_node *vf_node_child(const struct vf_node *directory, const char *name)
+{
+    char *borrowed;
+
+    /* The tree's interface wants a node where only its name is looked at. */
+    memcpy(&borrowed, &name, sizeof(borrowed));
+    const struct vf_node key = {.name = borrowed};
+    struct vf_node **found =
+        tfind(&key, &directory->listing->by_name, compare_names);
+
+    return found != NULL ? *found : NULL;
+}
+
+struct vf_node *vf_node_child_by_id(const struct vf_node *directory,
+                                    const char *id)
+{
+    char *borrowed;
+
+    memcpy(&borrowed, &id, sizeof(borrowed));
+    const struct vf_node key = {.id = borrowed};
+    struct vf_node **found =
+        tfind(&key, &directory->listing->by_id, compare_ids);
+
+    return found != NULL ? *found : NULL;
+}
+
+int vf_node_set_id(struct vf_tree *tree, struct vf_node *node, const char *id)
+{
+    char *copy = strdup(id);
+
+    if (copy == NULL)
+        return -ENOMEM;
+    take_from_ids(tree, node);
+    free(node->id);
+    node->id = copy;
+    node->kind = VF_NODE_CREDENTIAL;
+    node->is_listed = true;
+    if (node->is_linked && add_to_ids(tree, node) < 0) {
+        node->kind = VF_NODE_DRAFT;
+        return -ENOMEM;
+    }
+    node->ino = make_ino(node);
+    return 0;
+}
+
+void vf_node_become_draft(struct vf_tree *tree, struct vf_node *node)
+{
+    if (node->is_linked)
+        take_from_ids(tree, node);
+    node->kind = VF_NODE_DRAFT;
+    free(node->id);
+    node->id = NULL;
+    vf_text_unref(node->text);
+    node->text = NULL;
+    node->version++;
+    node->ino = make_ino(node);
+}
+
+static int set_text(struct vf_tree *tree, struct vf_node *node,
+                    const char *data, size_t size)
+{
+    if (node->text != NULL && node->text->size == size &&
+        memcmp(node->text->data, data, size) == 0)
+        return 0;
+    struct vf_text *text = malloc(sizeof(*text) + size);
+    if (text == NULL)
+        return -ENOMEM;
+    text->references = 1;
+    text->size = size;
+    memcpy(text->data, data, size);
+    vf_text_unref(node->text);
+    node->text = text;
+    node->version++;
+    notify_content(tree, node);
+    return 0;
+}
+
+int vf_node_set_object(struct vf_tree *tree, struct vf_node *node,
+                       const struct vf_object *object)
+{
+    node->mtime = object->updated;
+    if (node->kind != VF_NODE_VAULT)
+        return set_text(tree, node, object->text, object->size);
+    node->listing->info->mtime = object->updated;
+    return set_text(tree, node->listing->info, object->text, object->size);
+}
+
+void vf_node_changed_here(struct vf_tree *tree, struct vf_node *node)
+{
+    node->changed_at = ++tree->changes;
+    node->changed_ms = vf_clock_boottime_ms();
+    if (node->parent != NULL)
+        (void)clock_gettime(CLOCK_REALTIME, &node->parent->listing->changed);
+}
+
+bool vf_node_is_expired_draft(const struct vf_node *node)
+{
+    return node->kind == VF_NODE_DRAFT && node->writers == 0 &&
+           vf_clock_boottime_ms() - node->changed_ms > VF_EMPTY_DRAFT_MS;
+}
+
+size_t vf_node_size(const struct vf_node *node)
+{
+    if (node->listing != NULL)
+        return DIRECTORY_SIZE;
+    return node->text != NULL ? node->text->size : 0;
+}
+
+static struct timespec later(struct timespec a, struct timespec b)
+{
+    if (a.tv_sec != b.tv_sec)
+        return a.tv_sec > b.tv_sec ? a : b;
+    return a.tv_nsec > b.tv_nsec ? a : b;
+}
+
+/* How long the kernel may go on without asking: what is left of the life of the
+ * listing that the node came with. */
+static int64_t valid_ms(const struct vf_tree *tree, const struct vf_node *node)
+{
+    const struct vf_node *source = node->parent;
+
+    if (node->kind == VF_NODE_ROOT)
+        return tree->options.ttl_ms;
+    if (node->kind == VF_NODE_DRAFT || !node->is_linked)
+        return 0;
+    if (node->kind == VF_NODE_INFO)
+        source = source->parent;
+    int64_t left = source->listing->expires_ms - vf_clock_boottime_ms();
+    return left > 0 ? left : 0;
+}
+
+static mode_t mode_of(const struct vf_node *node)
+{
+    switch (node->kind) {
+    case VF_NODE_ROOT:
+    case VF_NODE_VAULT:
+        return S_IFDIR | 0700;
+    case VF_NODE_INFO:
+        return S_IFREG | 0400;
+    case VF_NODE_CREDENTIAL:
+    case VF_NODE_DRAFT:
+        break;
+    }
+    return S_IFREG | 0600;
+}
+
+void vf_node_fill_entry(struct vf_tree *tree, struct vf_node *node,
+                        struct vf_entry *ret)
+{
+    struct timespec mtime = node->mtime;
+    size_t size = vf_node_size(node);
+
+    if (node->listing != NULL)
+        mtime = later(mtime, node->listing->changed);
+    *ret = (struct vf_entry){
+        .node = node,
+        .valid_ms = valid_ms(tree, node),
+        .attr =
+            {
+                .st_ino = node->ino,
+                .st_mode = mode_of(node),
+                .st_nlink = node->is_linked ? 1 : 0,
+                .st_uid = tree->options.uid,
+                .st_gid = tree->options.gid,
+                .st_size = (off_t)size,
+                .st_blksize = BLOCK_SIZE,
+                .st_blocks = (blkcnt_t)((size + 511) / 512),
+                .st_atim = mtime,
+                .st_mtim = mtime,
+                .st_ctim = mtime,
+            },
+    };
+}
+
+static void collect(const void *at, VISIT visit, void *context)
+{
+    struct vf_node ***next = context;
+
+    if (visit == postorder || visit == leaf)
+        *(*next)++ = *(struct vf_node *const *)at;
+}
+
+struct vf_node **vf_node_children(const struct vf_node *directory)
+{
+    const struct vf_listing *listing = directory->listing;
+    struct vf_node **children = calloc(listing->count + 1, sizeof(*children));
+    struct vf_node **next = children;
+
+    if (children != NULL)
+        twalk_r(listing->by_name, collect, &next);
+    return children;
+}
+
+static void look_for_content(const void *at, VISIT visit, void *context)
+{
+    const struct vf_node *node = *(struct vf_node *const *)at;
+    bool *is_empty = context;
+
+    if (visit != preorder && node->kind != VF_NODE_DRAFT)
+        *is_empty = false;
+}
+
+bool vf_node_is_empty_directory(const struct vf_node *directory)
+{
+    bool is_empty = true;
+
+    twalk_r(directory->listing->by_name, look_for_content, &is_empty);
+    return is_empty;
+}
