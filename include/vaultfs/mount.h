@@ -43,6 +43,10 @@ VF_MUST_CHECK int vf_mount_run(struct vf_mount *mount);
 
 void vf_mount_free(struct vf_mount *mount); /* NULL is allowed */
 
+/* Whether what is mounted at a path, on top, is a mount of this program. Asks
+ * the kernel's table and not the file system, which may be dead. */
+bool vf_mount_is_ours(const char *mountpoint);
+
 /*
  * Unmount what is mounted at a path, through umount2(2) or, for who may not,
  * fusermount3(1). is_lazy detaches a busy one. Errors: -EINVAL when nothing of
