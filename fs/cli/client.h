@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From options to a service that can be asked: what mount and check share.
+ */
+#ifndef VAULTFS_CLI_CLIENT_H
+#define VAULTFS_CLI_CLIENT_H
+
+#include "complain.h"
+#include "local.h"
+#include "source.h"
+
+#include "vaultfs/api.h"
+
+struct vf_auth;
+struct vf_options;
+
+struct vf_client {
+    const struct vf_source *source; /* borrowed */
+    struct vf_local local;
+    struct vf_auth *auth;
+    struct vf_http *http;
+    struct vf_api *api;
+};
+
+/*
+ * Start the embedded service if it is that, find the token, and make the parts
+ * that talk. No request is sent. source and options are borrowed for the
+ * client's life; *ret need not be initialized and is to be closed only on
+ * success. On failure err has the reason.
+ */
+VF_MUST_CHECK enum vf_exit vf_client_open(const struct vf_source *source,
+                                          const struct vf_options *options,
+                                          struct vf_client *ret,
+                                          struct vf_error *err);
+
+/* End every request in flight; for threads that still wait. */
+void vf_client_shutdown(struct vf_client *client);
+
+/* No thread may be inside the client. */
+void vf_client_close(struct vf_client *client);
+
+#endif

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Who keeps the embedded service alive.
+ *
+ * Each user of the service (a mount, a check) holds a shared lock on
+ * mounts.lock; the server waits for an exclusive one and then ends. The kernel
+ * drops a lock with its process, so the server ends after the last user
+ * however that user ended, and no process id is kept anywhere.
+ *
+ * The lock is taken before the server is looked for. Who gets it either comes
+ * before the server had its exclusive lock, and then the server stays, or after
+ * the server has ended, and then nobody answers and a new one is started.
+ * start.lock makes finding, starting and making the token one step, so that two
+ * mounts at the same moment start one server.
+ */
+#include "local.h"
+
+#include "launch.h"
+#include "source.h"
+
+#include "vaultfs/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* What it takes to bring the service up; nothing of it outlives the start. */
+struct start {
+    char *directory; /* owned */
+    int directory_fd;
+    int lock_fd;
+    int log_fd; /* the server's standard error; -1 until needed */
+};
+
+static int failed(struct vf_error *err, const char *what, const char *path)
+{
+    int code = errno;
+
+    return vf_error_set(err, code, "cannot %s %s: %s", what, path,
+                        strerror(code));
+}
+
+static const char *home(void)
+{
+    const char *path = getenv("HOME");
+
+    if (path != NULL && path[0] == '/')
+        return path;
+    const struct passwd *user = getpwuid(getuid());
+    return user != NULL ? user->pw_dir : "/";
+}
+
+static char *service_directory(const char *name)
+{
+    const char *data = getenv("XDG_DATA_HOME");
+    struct vf_buf path = VF_BUF_INIT;
+
+    if (data != NULL && data[0] == '/')
+        vf_buf_puts(&path, data);
+    else
+        vf_buf_printf(&path, "%s/.local/share", home());
+    vf_buf_printf(&path, "/vaultfs/local/%s", name);
+    if (path.is_broken)
+        vf_buf_free(&path);
+    return path.data;
+}
+
+static char *path_in(const char *directory, const char *name)
+{
+    struct vf_buf path = VF_BUF_INIT;
+
+    vf_buf_printf(&path, "%s/%s", directory, name);
+    if (path.is_broken)
+        vf_buf_free(&path);
+    return path.data;
+}
+
+/* mkdir -p, for nobody but us. */
+static int make_directories(char *path, struct vf_error *err)
+{
+    for (char *slash = path; slash != NULL;) {
+        slash = strchr(slash + 1, '/');
+        if (slash != NULL)
+            *slash = '\0';
+        int result = mkdir(path, 0700);
+        if (result < 0 && errno != EEXIST)
+            return failed(err, "make the directory", path);
+        if (slash != NULL)
+            *slash = '/';
+    }
+    return 0;
+}
+
+static int open_directory(struct start *start, struct vf_error *err)
+{
+    struct stat st;
+    int result = make_directories(start->directory, err);
+
+    if (result < 0)
+        return result;
+    start->directory_fd =
+        open(start->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (start->directory_fd < 0 || fstat(start->directory_fd, &st) < 0)
+        return failed(err, "open", start->directory);
+    if (st.st_uid != geteuid() || (st.st_mode & 022))
+        return vf_error_set(err, EACCES,
+                            "%s must be yours, and nobody else may write "
+                            "there",
+                            start->directory);
+    return 0;
+}
+
+static int open_locked(const struct start *start, const char *name, int lock,
+                       int *ret_fd, struct vf_error *err)
+{
+    int fd =
+        openat(start->directory_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return failed(err, "open", name);
+    while (flock(fd, lock) < 0) {
+        if (errno == EINTR)
+            continue;
+        int result = failed(err, "lock", name);
+        (void)close(fd);
+        return result;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+static bool is_answering(const char *socket_path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return false;
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s",
+                   socket_path);
+    bool is_connected =
+        connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+    (void)close(fd);
+    return is_connected;
+}
+
+static int open_log(struct start *start, int flags, struct vf_error *err)
+{
+    if (start->log_fd >= 0)
+        return 0;
+    start->log_fd =
+        openat(start->directory_fd, "vaultd.log",
+               O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | flags, 0600);
+    return start->log_fd < 0 ? failed(err, "open", "vaultd.log") : 0;
+}
+
+static int start_server(struct start *start, struct vf_error *err)
+{
+    char *lock = path_in(start->directory, "mounts.lock");
+    char ready_fd[] = {'0' + VF_LAUNCH_READY_FD, '\0'};
+    const char *const argv[] = {"vaultd",         "--data", start->directory,
+                                "--until-unused", lock,     "--ready-fd",
+                                ready_fd,         NULL};
+
+    if (lock == NULL)
+        return vf_error_set(err, ENOMEM, "no memory");
+    int result = open_log(start, O_TRUNC, err);
+    if (result == 0)
+        result = vf_launch_server(argv, start->log_fd, err);
+    free(lock);
+    return result;
+}
+
+/* The token goes from the server's program into the file without passing
+ * through this process, and the file gets its name when it is whole. */
+static int make_token(struct start *start, struct vf_error *err)
+{
+    const char *const argv[] = {"vaultd",         "token",  "create",  "--data",
+                                start->directory, "--name", "vaultfs", NULL};
+    int result = open_log(start, 0, err);
+
+    if (result < 0)
+        return result;
+    int fd = openat(start->directory_fd, "token.new",
+                    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return failed(err, "make", "token.new");
+    result = vf_launch_tool(argv, fd, start->log_fd, err);
+    if (result == 0 && fsync(fd) < 0)
+        result = failed(err, "write", "token.new");
+    (void)close(fd);
+    if (result == 0 && renameat(start->directory_fd, "token.new",
+                                start->directory_fd, "token") < 0)
+        result = failed(err, "make", "token");
+    return result;
+}
+
+static int bring_up(struct start *start, struct vf_local *local,
+                    struct vf_error *err)
+{
+    int result = open_directory(start, err);
+
+    if (result == 0)
+        result =
+            open_locked(start, "start.lock", LOCK_EX, &start->lock_fd, err);
+    if (result == 0)
+        result =
+            open_locked(start, "mounts.lock", LOCK_SH, &local->use_fd, err);
+    if (result == 0 && !is_answering(local->socket))
+        result = start_server(start, err);
+    if (result == 0 && faccessat(start->directory_fd, "token", F_OK, 0) < 0)
+        result = make_token(start, err);
+    return result;
+}
+
+static void start_done(struct start *start)
+{
+    const int fds[] = {start->log_fd, start->lock_fd, start->directory_fd};
+
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    free(start->directory);
+}
+
+static int check_paths(const struct start *start, const struct vf_local *local,
+                       struct vf_error *err)
+{
+    if (start->directory == NULL || local->socket == NULL ||
+        local->token_file == NULL)
+        return vf_error_set(err, ENOMEM, "no memory");
+    if (strlen(local->socket) > VF_SOCKET_PATH_MAX)
+        return vf_error_set(err, ENAMETOOLONG,
+                            "%s is too long: the path of a socket may have %d "
+                            "bytes; set XDG_DATA_HOME to a shorter place",
+                            local->socket, VF_SOCKET_PATH_MAX);
+    return 0;
+}
+
+int vf_local_open(const char *name, struct vf_local *ret, struct vf_error *err)
+{
+    struct vf_local local = {.use_fd = -1};
+    struct start start = {.directory = service_directory(name),
+                          .directory_fd = -1,
+                          .lock_fd = -1,
+                          .log_fd = -1};
+
+    if (start.directory != NULL) {
+        local.socket = path_in(start.directory, "socket");
+        local.token_file = path_in(start.directory, "token");
+    }
+    int result = check_paths(&start, &local, err);
+    if (result == 0)
+        result = bring_up(&start, &local, err);
+    start_done(&start);
+    if (result < 0)
+        vf_local_close(&local);
+    else
+        *ret = local;
+    return result;
+}
+
+void vf_local_close(struct vf_local *local)
+{
+    if (local->use_fd >= 0)
+        (void)close(local->use_fd);
+    free(local->socket);
+    free(local->token_file);
+    *local = (struct vf_local){.use_fd = -1};
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#include "commands.h"
+
+#include "client.h"
+#include "daemon.h"
+#include "options.h"
+
+#include "vaultfs/log.h"
+#include "vaultfs/mount.h"
+#include "vaultfs/secret.h"
+#include "vaultfs/text.h"
+#include "vaultfs/tree.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* One mount from the command line to its end. */
+struct job {
+    const struct vf_options *options; /* borrowed */
+    struct vf_source source;
+    char *mountpoint;        /* absolute; owned */
+    bool is_mountpoint_made; /* by us: it goes again if nothing comes of it */
+    int report_fd;           /* -1: in the foreground, or reported */
+    struct vf_client client;
+    struct vf_tree *tree;
+    struct vf_mount *mount;
+};
+
+static void log_record(void *context, const struct vf_record *record)
+{
+    vf_log_record(record);
+}
+
+/* To who waits for us, or to standard error when nobody forked. */
+static enum vf_exit fail(struct job *job, enum vf_exit status,
+                         const struct vf_error *err)
+{
+    struct vf_buf text = VF_BUF_INIT;
+
+    if (job->report_fd < 0)
+        return vf_complain(status, err);
+    vf_complain_text(err, &text);
+    if (vf_daemon_report(job->report_fd, (int)status, text.data) < 0)
+        vf_log(VF_LOG_ERROR, "%s", err->message);
+    job->report_fd = -1;
+    vf_buf_free(&text);
+    return status;
+}
+
+/* Drafts and tokens live in locked memory; take what we are allowed. */
+static void raise_locked_memory(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_MEMLOCK, &limit);
+    }
+}
+
+static int make_tree(struct job *job, struct vf_error *err)
+{
+    const struct vf_options *options = job->options;
+    const struct vf_tree_options tree = {
+        .service = vf_api_service(job->client.api),
+        .ttl_ms = options->ttl_ms,
+        .stale_if_error_ms = options->stale_if_error_ms,
+        .timeout_ms = options->timeout_ms,
+        .is_read_only = options->is_read_only,
+        .is_rm_archive = options->rm == VF_RM_ARCHIVE,
+        .uid = getuid(),
+        .gid = getgid(),
+        .sink = log_record,
+    };
+
+    return vf_tree_new(&tree, &job->tree, err);
+}
+
+static int make_mount(struct job *job, struct vf_error *err)
+{
+    const struct vf_options *options = job->options;
+    const struct vf_mount_options mount = {
+        .mountpoint = job->mountpoint,
+        .source = job->source.name,
+        .is_debug = options->is_debug,
+        .is_read_only = options->is_read_only,
+        .is_allow_other = options->is_allow_other,
+    };
+
+    return vf_mount_new(&mount, job->tree, &job->mount, err);
+}
+
+/* Prove that the service is there and takes the token, unless told not to. */
+static int probe(struct job *job, struct vf_error *err)
+{
+    struct vf_buf text = VF_BUF_INIT;
+    int result = vf_tree_probe(job->tree, err);
+
+    if (result < 0 && job->options->is_nocheck) {
+        vf_complain_text(err, &text);
+        vf_log(VF_LOG_WARNING, "mounted all the same: %s",
+               text.data != NULL ? text.data : err->message);
+        vf_buf_free(&text);
+        return 0;
+    }
+    return result;
+}
+
+/* Tell who waits that all is well. Nobody waits any more (Ctrl-C): give up. */
+static int announce(struct job *job, struct vf_error *err)
+{
+    if (job->report_fd < 0)
+        return 0;
+    int result = vf_daemon_settle(err);
+    if (result < 0)
+        return result;
+    result = vf_daemon_report(job->report_fd, VF_EXIT_DONE, NULL);
+    job->report_fd = -1;
+    if (result < 0)
+        return vf_error_set(err, -result, "nobody waits for the mount");
+    return 0;
+}
+
+static enum vf_exit serve(struct job *job)
+{
+    struct vf_error err = {0};
+
+    if (make_tree(job, &err) < 0)
+        return fail(job, VF_EXIT_LOCAL, &err);
+    if (probe(job, &err) < 0)
+        return fail(job, VF_EXIT_SERVICE, &err);
+    if (make_mount(job, &err) < 0 || announce(job, &err) < 0)
+        return fail(job, VF_EXIT_LOCAL, &err);
+    int result = vf_mount_run(job->mount);
+    if (result == 0)
+        return VF_EXIT_DONE;
+    vf_log(VF_LOG_ERROR, "the mount ended: %s", strerror(-result));
+    return VF_EXIT_LOCAL;
+}
+
+/* First nobody may wait for the service any more, then things can go. */
+static void tear_down(struct job *job)
+{
+    if (job->tree != NULL)
+        vf_tree_shutdown(job->tree);
+    vf_client_shutdown(&job->client);
+    vf_mount_free(job->mount);
+    vf_tree_free(job->tree);
+    vf_client_close(&job->client);
+}
+
+/* In the process that stays. */
+static enum vf_exit run(struct job *job)
+{
+    struct vf_error err = {0};
+
+    (void)mallopt(M_ARENA_MAX, 2);
+    (void)signal(SIGPIPE, SIG_IGN);
+    raise_locked_memory();
+    vf_log_init("vaultfs", (enum vf_log_format)job->options->log_format,
+                job->options->is_debug ? VF_LOG_DEBUG : VF_LOG_INFO);
+    enum vf_exit status =
+        vf_client_open(&job->source, job->options, &job->client, &err);
+    if (status != VF_EXIT_DONE)
+        return fail(job, status, &err);
+    status = serve(job);
+    tear_down(job);
+    return status;
+}
+
+static enum vf_exit run_in_background(struct job *job)
+{
+    struct vf_error err = {0};
+    pid_t child;
+
+    if (vf_daemon_fork(&child, &job->report_fd, &err) < 0)
+        return vf_complain(VF_EXIT_LOCAL, &err);
+    if (child > 0)
+        return (enum vf_exit)vf_daemon_wait(child, job->report_fd);
+    return run(job);
+}
+
+/* A missing one is made, if its parent is there. A dead mount cannot be looked
+ * at (ENOTCONN); mounting detaches it. */
+static int find_mountpoint(struct job *job, const char *operand,
+                           struct vf_error *err)
+{
+    struct stat st;
+    int result = vf_command_resolve(operand, &job->mountpoint, err);
+
+    if (result == -ENOENT && mkdir(operand, 0700) == 0) {
+        job->is_mountpoint_made = true;
+        result = vf_command_resolve(operand, &job->mountpoint, err);
+    }
+    if (result == 0 && stat(job->mountpoint, &st) == 0 && !S_ISDIR(st.st_mode))
+        return vf_error_set(err, ENOTDIR, "mount point %s: %s", operand,
+                            strerror(ENOTDIR));
+    return result;
+}
+
+enum vf_exit vf_command_mount(const struct vf_options *options)
+{
+    struct job job = {.options = options, .report_fd = -1};
+    struct vf_error err = {0};
+    size_t last = options->operands_count - 1;
+    enum vf_exit status;
+
+    vf_secret_harden_process();
+    if (vf_source_parse(last > 0 ? options->operands[0] : NULL, &job.source,
+                        &err) < 0 ||
+        find_mountpoint(&job, options->operands[last], &err) < 0)
+        status = vf_complain(VF_EXIT_LOCAL, &err);
+    else if (options->is_foreground)
+        status = run(&job);
+    else
+        status = run_in_background(&job);
+    if (job.is_mountpoint_made && status != VF_EXIT_DONE)
+        (void)rmdir(job.mountpoint);
+    free(job.mountpoint);
+    vf_source_done(&job.source);
+    return status;
+}

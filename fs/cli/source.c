@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#include "source.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a socket of ours answers to; the host is only a name there. */
+#define SOCKET_BASE_URL "http://localhost/api/v1/cloud"
+
+#define LOCAL_NAME_MAX 64
+
+enum form {
+    SERVICE, /* the whole word: a service that we know */
+    URL,     /* a prefix: taken as it is */
+    SOCKET,  /* a prefix: a path follows */
+    LOCAL,   /* the whole word: the embedded service "default" */
+    LOCAL_OF /* a prefix: a name follows */
+};
+
+static const struct {
+    const char *word;
+    enum form form;
+    const char *base_url;
+    const char *variable; /* wins over base_url when it is set */
+} sources[] = {
+    {"qoder", SERVICE, "https://api.qoder.com/api/v1/cloud", "QODER_BASE_URL"},
+    {"qoder-cn", SERVICE, "https://api.qoder.com.cn/api/v1/cloud", NULL},
+    {"local", LOCAL, SOCKET_BASE_URL, NULL},
+    {"local:", LOCAL_OF, SOCKET_BASE_URL, NULL},
+    {"unix:", SOCKET, SOCKET_BASE_URL, NULL},
+    {"https://", URL, NULL, NULL},
+    {"http://", URL, NULL, NULL},
+};
+
+#define SOURCES (sizeof(sources) / sizeof(sources[0]))
+
+static bool is_match(size_t i, const char *text)
+{
+    if (sources[i].form == SERVICE || sources[i].form == LOCAL)
+        return strcmp(text, sources[i].word) == 0;
+    return strncmp(text, sources[i].word, strlen(sources[i].word)) == 0;
+}
+
+static int check_socket(const char *path, struct vf_error *err)
+{
+    if (path[0] != '/')
+        return vf_error_set(err, EINVAL,
+                            "unix: needs the absolute path of a socket");
+    if (strlen(path) > VF_SOCKET_PATH_MAX)
+        return vf_error_set(err, ENAMETOOLONG,
+                            "the path of a socket may have %d bytes, not %zu",
+                            VF_SOCKET_PATH_MAX, strlen(path));
+    return 0;
+}
+
+/* It becomes the name of a directory. */
+static int check_local_name(const char *name, struct vf_error *err)
+{
+    size_t size = strlen(name);
+    bool is_good = size > 0 && size <= LOCAL_NAME_MAX && name[0] != '.';
+
+    for (size_t i = 0; i < size; i++)
+        is_good = is_good && (isalnum((unsigned char)name[i]) ||
+                              strchr("._-", name[i]) != NULL);
+    if (is_good)
+        return 0;
+    return vf_error_set(err, EINVAL,
+                        "local: takes a name of at most %d letters, digits, "
+                        "'.', '_' and '-', without a leading '.'",
+                        LOCAL_NAME_MAX);
+}
+
+static const char *base_url(size_t i, const char *text)
+{
+    const char *set =
+        sources[i].variable != NULL ? getenv(sources[i].variable) : NULL;
+
+    if (set != NULL && *set != '\0')
+        return set;
+    return sources[i].base_url != NULL ? sources[i].base_url : text;
+}
+
+static int fill(size_t i, const char *text, struct vf_source *source,
+                struct vf_error *err)
+{
+    const char *socket = NULL, *local = NULL;
+    const char *rest = text + strlen(sources[i].word);
+    int result = 0;
+
+    if (sources[i].form == SOCKET)
+        result = check_socket(socket = rest, err);
+    else if (sources[i].form == LOCAL)
+        local = "default";
+    else if (sources[i].form == LOCAL_OF)
+        result = check_local_name(local = rest, err);
+    if (result < 0)
+        return result;
+    source->name = strdup(text);
+    source->base_url = strdup(base_url(i, text));
+    source->unix_socket = socket != NULL ? strdup(socket) : NULL;
+    source->local_name = local != NULL ? strdup(local) : NULL;
+    if (source->name == NULL || source->base_url == NULL ||
+        (socket != NULL && source->unix_socket == NULL) ||
+        (local != NULL && source->local_name == NULL))
+        return vf_error_set(err, ENOMEM, "no memory");
+    return 0;
+}
+
+int vf_source_parse(const char *text, struct vf_source *ret,
+                    struct vf_error *err)
+{
+    struct vf_source source = {0};
+    size_t i = 0;
+
+    if (text == NULL || *text == '\0')
+        text = sources[0].word;
+    while (i < SOURCES && !is_match(i, text))
+        i++;
+    if (i == SOURCES)
+        return vf_error_set(err, EINVAL,
+                            "unknown source: it is qoder, qoder-cn, "
+                            "local[:NAME], unix:/SOCKET or a URL");
+    int result = fill(i, text, &source, err);
+    if (result < 0) {
+        vf_source_done(&source);
+        return result;
+    }
+    *ret = source;
+    return 0;
+}
+
+void vf_source_done(struct vf_source *source)
+{
+    free(source->name);
+    free(source->base_url);
+    free(source->unix_socket);
+    free(source->local_name);
+    *source = (struct vf_source){0};
+}

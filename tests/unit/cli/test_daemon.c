@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* Run both parts of a daemon's start in processes of their own. Returns what
+ * the first exits with; *ret_said is what it says on standard error. */
+static int start(void (*background)(int fd), char *ret_said, size_t said_size)
+{
+    FILE *said = tmpfile();
+    int status, fd;
+    pid_t child;
+
+    assert_non_null(said);
+    pid_t first = fork();
+    assert_true(first >= 0);
+    if (first == 0) {
+        (void)dup2(fileno(said), STDERR_FILENO);
+        if (vf_daemon_fork(&child, &fd, NULL) < 0)
+            _exit(99);
+        if (child > 0)
+            _exit(vf_daemon_wait(child, fd));
+        background(fd);
+        _exit(77);
+    }
+    assert_int_equal(waitpid(first, &status, 0), first);
+    ssize_t size = pread(fileno(said), ret_said, said_size - 1, 0);
+    ret_said[size > 0 ? size : 0] = '\0';
+    (void)fclose(said);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void report_success(int fd)
+{
+    if (vf_daemon_report(fd, 0, NULL) < 0)
+        _exit(98);
+}
+
+static void report_trouble(int fd)
+{
+    if (vf_daemon_report(fd, 2, "no access \xC3\xA4") < 0)
+        _exit(98);
+}
+
+static void end_silently(int fd)
+{
+    _exit(0);
+}
+
+static void end_by_signal(int fd)
+{
+    (void)signal(SIGTERM, SIG_DFL);
+    (void)raise(SIGTERM);
+}
+
+/* Where it must not be seen: descriptors of who started us, the terminal. */
+static void report_inheritance(int fd)
+{
+    bool is_clean = getsid(0) == getpid();
+
+    for (int other = 3; other < 200; other++)
+        if (other != fd && fcntl(other, F_GETFD) >= 0)
+            is_clean = false;
+    if (vf_daemon_report(fd, is_clean ? 0 : 1, is_clean ? "" : "unclean") < 0)
+        _exit(98);
+}
+
+static void report_settled(int fd)
+{
+    struct stat null, in, out, before, after;
+    char directory[8];
+
+    if (fstat(STDERR_FILENO, &before) < 0 || vf_daemon_settle(NULL) < 0 ||
+        stat("/dev/null", &null) < 0 || fstat(0, &in) < 0 ||
+        fstat(1, &out) < 0 || fstat(2, &after) < 0 ||
+        getcwd(directory, sizeof(directory)) == NULL)
+        _exit(98);
+    bool is_good = in.st_rdev == null.st_rdev && out.st_rdev == null.st_rdev &&
+                   after.st_ino == before.st_ino && strcmp(directory, "/") == 0;
+    if (vf_daemon_report(fd, is_good ? 0 : 1, is_good ? "" : "unsettled") < 0)
+        _exit(98);
+}
+
+static void the_user_sees_the_daemons_status_and_reason(void **state)
+{
+    char said[256];
+
+    assert_int_equal(start(report_success, said, sizeof(said)), 0);
+    assert_string_equal(said, "");
+    assert_int_equal(start(report_trouble, said, sizeof(said)), 2);
+    assert_string_equal(said, "vaultfs: no access \xC3\xA4\n");
+}
+
+static void a_daemon_that_dies_without_a_word_is_a_failure(void **state)
+{
+    char said[256];
+
+    assert_int_equal(start(end_silently, said, sizeof(said)), 1);
+    assert_non_null(strstr(said, "without a reason"));
+    assert_int_equal(start(end_by_signal, said, sizeof(said)), 1);
+    assert_non_null(strstr(said, "signal 15"));
+}
+
+static void nothing_is_inherited_by_the_daemon(void **state)
+{
+    char said[256];
+    int fd = open("/dev/null", O_RDONLY);
+
+    assert_true(fd >= 0);
+    assert_int_equal(dup2(fd, 150), 150);
+    assert_int_equal(start(report_inheritance, said, sizeof(said)), 0);
+    (void)close(fd);
+    (void)close(150);
+}
+
+static void a_log_in_a_file_stays_and_the_rest_is_let_go(void **state)
+{
+    char said[256];
+
+    assert_int_equal(start(report_settled, said, sizeof(said)), 0);
+    assert_string_equal(said, "");
+}
+
+static void a_report_that_nobody_reads_is_an_error(void **state)
+{
+    int fds[2];
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    assert_int_equal(pipe(fds), 0);
+    (void)close(fds[0]);
+    assert_int_equal(vf_daemon_report(fds[1], 0, NULL), -EPIPE);
+}
+
+static void closed_standard_descriptors_are_filled(void **state)
+{
+    int status;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)close(0);
+        (void)close(2);
+        vf_daemon_fill_standard();
+        _exit(fcntl(0, F_GETFD) == 0 && fcntl(2, F_GETFD) == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_user_sees_the_daemons_status_and_reason),
+        cmocka_unit_test(a_daemon_that_dies_without_a_word_is_a_failure),
+        cmocka_unit_test(nothing_is_inherited_by_the_daemon),
+        cmocka_unit_test(a_log_in_a_file_stays_and_the_rest_is_let_go),
+        cmocka_unit_test(a_report_that_nobody_reads_is_an_error),
+        cmocka_unit_test(closed_standard_descriptors_are_filled),
+    };
+
+    return cmocka_run_group_tests_name("daemon", tests, NULL, NULL);
+}
