@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034
+# What scripts/demo and scripts/test share. To be sourced by bash from the top
+# of the repository.
+
+export LC_ALL=C.UTF-8
+
+build_packages=(
+    gcc libc6-dev meson ninja-build pkg-config
+    libfuse3-dev fuse3 libcurl4-openssl-dev libjson-c-dev
+    libmicrohttpd-dev libsqlite3-dev libsodium-dev
+    ca-certificates)
+demo_packages=(jq tar gzip grep util-linux)
+test_packages=(
+    libcmocka-dev clang-format python3 python3-pytest
+    bash dash jq git rsync tar gzip grep sed coreutils findutils diffutils
+    procps util-linux binutils curl strace)
+
+# Install those of the named Debian packages that are missing. When none is,
+# apt is not touched.
+install_missing() {
+    local missing=() package as_root=()
+
+    if ! command -v dpkg-query >/dev/null; then
+        echo "not a Debian system; these are needed: $*" >&2
+        return 0
+    fi
+    for package in "$@"; do
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
+            missing+=("$package")
+    done
+    ((${#missing[@]})) || return 0
+    echo "installing ${missing[*]}" >&2
+    if ((EUID != 0)); then
+        if ! command -v sudo >/dev/null; then
+            echo "neither root nor sudo: install them first" >&2
+            return 1
+        fi
+        as_root=(sudo)
+    fi
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive bash -euo pipefail -c '
+        log=$(mktemp)
+        install() {
+            apt-get -qq -o DPkg::Lock::Timeout=120 install \
+                --no-install-recommends -y "$@" >"$log" 2>&1
+        }
+        # Stale lists name versions that are gone: fetch them and try again.
+        { compgen -G "/var/lib/apt/lists/*_Packages*" >/dev/null && install "$@"; } ||
+            { apt-get -qq update >"$log" 2>&1 && install "$@"; } ||
+            { cat "$log" >&2; exit 1; }
+        rm -f "$log"' install "${missing[@]}"
+}
+
+# build DIRECTORY [MESON-OPTION]...: configure when that was not done, or was
+# done for another place, then compile. Says nothing unless it fails.
+build() {
+    local directory=$1 log
+    shift
+    log=$(mktemp)
+    {
+        if [[ ! -e $directory/build.ninja ]]; then
+            rm -rf "$directory"
+            meson setup "$directory" "$@"
+        elif ! grep -qF "\"source\": \"$PWD\"" "$directory/meson-info/meson-info.json"; then
+            meson setup --wipe "$directory" "$@"
+        fi && ninja -C "$directory"
+    } >"$log" 2>&1 || {
+        cat "$log" >&2
+        rm -f "$log"
+        return 1
+    }
+    rm -f "$log"
+}
