@@ -35,7 +35,14 @@ struct commit_job {
     bool is_target_gone;
 };
 
-static int prepare_commit(struct vf_tree *tree, struct vf_job *job)
+/* Nobody needs the secret any more. */
+static void drop_spec(struct commit_job *commit)
+{
+    vf_spec_free(commit->spec);
+    commit->spec = NULL;
+}
+
+static int find_target(struct vf_tree *tree, struct vf_job *job)
 {
     struct commit_job *commit = (struct commit_job *)job;
     struct vf_node *target = vf_node_child(job->directory, job->name);
@@ -62,6 +69,15 @@ static int prepare_commit(struct vf_tree *tree, struct vf_job *job)
             target->text->references++;
     }
     return 0;
+}
+
+static int prepare_commit(struct vf_tree *tree, struct vf_job *job)
+{
+    int result = find_target(tree, job);
+
+    if (result < 0)
+        drop_spec((struct commit_job *)job);
+    return result;
 }
 
 static int create(struct vf_tree *tree, struct commit_job *commit)
@@ -117,6 +133,7 @@ static int replace(struct vf_tree *tree, struct commit_job *commit)
 
     if (result < 0)
         return result;
+    drop_spec(commit);
     result = service->ops->delete_credential(
         service->self, commit->job.directory->id, commit->target_id,
         vf_deadline(tree), &commit->job.error);
@@ -149,8 +166,7 @@ static int run_commit(struct vf_tree *tree, struct vf_job *job)
         result = rotate(tree, commit);
     else
         result = replace(tree, commit);
-    vf_spec_free(commit->spec);
-    commit->spec = NULL;
+    drop_spec(commit);
     return result;
 }
 
@@ -226,24 +242,34 @@ int vf_file_fail(struct vf_tree *tree, struct vf_file *file, int result)
     return result;
 }
 
+static void take_outcome(struct vf_file *file, int result)
+{
+    vf_job_unref(file->commit);
+    file->commit = NULL;
+    file->state = result < 0 ? VF_FILE_FAILED : VF_FILE_COMMITTED;
+    file->failure = result;
+}
+
 int vf_file_join(struct vf_tree *tree, struct vf_file *file,
                  struct vf_caller *caller, struct vf_error *err)
 {
     struct vf_job *job = file->commit;
+    int result;
 
+    job->references++; /* another thread may join too, and be first */
     job->is_abandoned = false;
     if (vf_job_wait(tree, job, caller) < 0) {
         job->is_abandoned = true;
-        return vf_error_set(err, EINTR,
-                            "interrupted; the request goes on, and its outcome "
-                            "is recorded");
+        result = vf_error_set(err, EINTR,
+                              "interrupted; the request goes on, and its "
+                              "outcome is recorded");
+    } else {
+        result = job->result;
+        if (result < 0 && err != NULL)
+            *err = job->error;
+        if (file->commit == job)
+            take_outcome(file, result);
     }
-    int result = job->result;
-    if (result < 0 && err != NULL)
-        *err = job->error;
-    file->commit = NULL;
-    file->state = result < 0 ? VF_FILE_FAILED : VF_FILE_COMMITTED;
-    file->failure = result;
     vf_job_unref(job);
     return result;
 }

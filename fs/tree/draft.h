@@ -8,24 +8,40 @@
 
 #include "vaultfs/spec.h"
 
-struct vf_draft {
-    struct vf_secret *bytes; /* NULL until the first write */
-    struct vf_spec_scan scan;
+/* Stretches with gaps between them, while a document is written in any order.
+ */
+#define VF_DRAFT_EXTENTS_MAX 16
+
+struct vf_draft_extent {
+    size_t begin, end;
 };
 
+struct vf_draft {
+    struct vf_secret *bytes;  /* NULL until the first write; 0 in gaps */
+    struct vf_spec_scan scan; /* of what there is before the first gap */
+    struct vf_draft_extent extents[VF_DRAFT_EXTENTS_MAX]; /* in order, apart */
+    unsigned count;
+};
+
+/* Up to the end of the last byte; gaps count. */
 size_t vf_draft_size(const struct vf_draft *draft);
 
-/* Nothing but white space so far, or nothing at all. */
-bool vf_draft_is_empty(const struct vf_draft *draft);
+/* Where the first gap begins, as bytes from the start; the size if there is
+ * none. */
+size_t vf_draft_gap(const struct vf_draft *draft);
 
-/* -EINVAL for a gap, -EFBIG above VF_SPEC_MAX, -ENOMEM; the draft is then as it
- * was. Whether a document is complete, and whether the bytes can become one at
- * all, is in draft->scan.state afterwards. */
+/* Whether a document is complete, or can become one at all; with a gap it is
+ * not complete. START: nothing but white space so far, or nothing. */
+enum vf_spec_scan_state vf_draft_state(const struct vf_draft *draft);
+
+/* Write anywhere. -EFBIG above VF_SPEC_MAX, -EINVAL for too many gaps, -ENOMEM;
+ * the draft then holds what it held. */
 VF_MUST_CHECK int vf_draft_write(struct vf_draft *draft, const void *data,
                                  size_t size, off_t offset,
                                  struct vf_error *err);
 
-/* Shorten; 0 drops and wipes all. -EINVAL for a size beyond the end. */
+/* Shorten; 0 drops and wipes all. -EINVAL for a size beyond the end, or in a
+ * gap. */
 VF_MUST_CHECK int vf_draft_truncate(struct vf_draft *draft, off_t size,
                                     struct vf_error *err);
 

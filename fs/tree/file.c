@@ -51,25 +51,70 @@ static struct vf_file *new_file(struct vf_node *node, int flags, pid_t opener)
     file->was_truncated =
         file->is_writable && (flags & O_TRUNC) != 0 && node->text != NULL;
     file->opener = opener;
-    if (file->is_writable)
-        node->writers++;
+    file->next_file = node->files;
+    node->files = file;
     return file;
+}
+
+static void free_file(struct vf_tree *tree, struct vf_file *file)
+{
+    struct vf_node *node = file->node;
+    struct vf_file **link = &node->files;
+
+    while (*link != file)
+        link = &(*link)->next_file;
+    *link = file->next_file;
+    vf_draft_drop(&file->draft);
+    vf_job_unref(file->commit);
+    vf_text_unref(file->pinned);
+    free(file);
+    vf_node_unref(tree, node, 1);
+}
+
+void vf_file_free_all(struct vf_tree *tree)
+{
+    struct vf_node *node = tree->nodes;
+
+    while (node != NULL) {
+        if (node->files == NULL) {
+            node = node->next_node;
+        } else {
+            free_file(tree, node->files); /* the node may go with it */
+            node = tree->nodes;
+        }
+    }
+}
+
+void vf_node_drop_drafts(struct vf_node *node)
+{
+    for (struct vf_file *file = node->files; file != NULL;
+         file = file->next_file)
+        vf_draft_drop(&file->draft);
+}
+
+bool vf_node_has_writer(const struct vf_node *node)
+{
+    const struct vf_file *file = node->files;
+
+    while (file != NULL && !file->is_writable)
+        file = file->next_file;
+    return file != NULL;
 }
 
 int vf_tree_open(struct vf_tree *tree, struct vf_node *node, int flags,
                  struct vf_caller *caller, struct vf_file **ret,
                  bool *ret_is_unchanged, struct vf_error *err)
 {
-    int result = check_open(tree, node, flags, err);
     pid_t opener = 0;
 
-    if (result < 0)
-        return result;
     if ((flags & O_ACCMODE) != O_RDONLY)
         opener = process_of(caller);
     pthread_mutex_lock(&tree->lock);
-    if (node->kind != VF_NODE_INFO)
+    int result = check_open(tree, node, flags, err);
+    if (result == 0 && node->kind != VF_NODE_INFO)
         result = vf_job_settle(tree, node->parent, node->name, caller);
+    if (result == 0 && !node->is_linked)
+        result = -ESTALE; /* the kernel looks the name up again */
     if (result == 0) {
         struct vf_file *file = new_file(node, flags, opener);
 
@@ -113,11 +158,15 @@ static int create_locked(struct vf_tree *tree, struct vf_node *directory,
         return vf_error_set(err, EEXIST, "the file is there");
     if (!directory->is_linked || directory->listing->is_going)
         return vf_error_set(err, ENOENT, "the vault is gone");
-    if (node == NULL)
+    bool is_new = node == NULL;
+    if (is_new)
         node = new_draft(tree, directory, name);
     struct vf_file *file = node != NULL ? new_file(node, flags, opener) : NULL;
-    if (file == NULL)
+    if (file == NULL) {
+        if (is_new && node != NULL)
+            vf_node_unlink(tree, node);
         return vf_error_set(err, ENOMEM, "no memory for a file");
+    }
     vf_node_fill_entry(tree, vf_node_ref(node), ret_entry);
     *ret_file = file;
     return 0;
@@ -213,7 +262,7 @@ static int place_write(const struct vf_file *file, off_t *offset,
 static int consider_draft(struct vf_tree *tree, struct vf_file *file,
                           struct vf_caller *caller, struct vf_error *err)
 {
-    switch (file->draft.scan.state) {
+    switch (vf_draft_state(&file->draft)) {
     case VF_SPEC_SCAN_BAD:
         return vf_file_fail(tree, file,
                             vf_error_set(err, EINVAL,
@@ -297,6 +346,8 @@ int vf_file_write(struct vf_tree *tree, struct vf_file *file, const void *data,
 static int start_over(struct vf_file *file)
 {
     vf_draft_drop(&file->draft);
+    vf_job_unref(file->commit); /* left, and over: its failure is recorded */
+    file->commit = NULL;
     file->state = VF_FILE_DRAFTING;
     file->failure = 0;
     file->was_truncated |= file->node->text != NULL;
@@ -320,12 +371,14 @@ static int truncate_locked(struct vf_tree *tree, struct vf_file *file,
 {
     int result = 0;
 
-    if (file->state == VF_FILE_COMMITTING)
+    if (file->state == VF_FILE_COMMITTING && size == 0)
+        result = vf_job_wait(tree, file->commit, caller);
+    else if (file->state == VF_FILE_COMMITTING)
         result = vf_file_join(tree, file, caller, err);
-    if (size == 0 && result != -EINTR)
-        return start_over(file);
     if (result < 0)
         return result;
+    if (size == 0)
+        return start_over(file);
     if (file->state == VF_FILE_FAILED)
         return file->failure;
     if (file->state == VF_FILE_COMMITTED)
@@ -370,7 +423,12 @@ static bool is_unfinished(const struct vf_file *file)
 
 static int unfinished(const struct vf_file *file, struct vf_error *err)
 {
-    if (vf_draft_is_empty(&file->draft))
+    if (vf_draft_gap(&file->draft) < vf_draft_size(&file->draft))
+        return vf_error_set(err, EINVAL,
+                            "the document has a gap: nothing was written at "
+                            "byte %zu",
+                            vf_draft_gap(&file->draft));
+    if (vf_draft_state(&file->draft) == VF_SPEC_SCAN_START)
         return vf_error_set(err, EINVAL,
                             "only white space was written, no document");
     return vf_error_set(err, EINVAL,
@@ -430,22 +488,16 @@ int vf_file_release(struct vf_tree *tree, struct vf_file *file,
                     struct vf_error *err)
 {
     pthread_mutex_lock(&tree->lock);
-    struct vf_node *node = file->node;
+    struct vf_node *node = vf_node_ref(file->node);
     int result = loss(file, err);
     bool is_dropped = is_unfinished(file);
 
-    if (file->is_writable) {
-        node->writers--;
-        if (node->kind == VF_NODE_DRAFT)
-            node->changed_ms = vf_clock_boottime_ms();
-    }
-    if (is_dropped && node->writers == 0 && node->kind == VF_NODE_DRAFT)
+    if (file->is_writable && node->kind == VF_NODE_DRAFT)
+        node->changed_ms = vf_clock_boottime_ms();
+    free_file(tree, file);
+    if (is_dropped && !vf_node_has_writer(node) && node->kind == VF_NODE_DRAFT)
         vf_node_unlink(tree, node);
-    vf_draft_drop(&file->draft);
-    vf_job_unref(file->commit);
-    vf_text_unref(file->pinned);
     vf_node_unref(tree, node, 1);
-    free(file);
     pthread_mutex_unlock(&tree->lock);
     return result;
 }

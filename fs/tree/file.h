@@ -25,8 +25,9 @@ struct vf_write_mark {
 };
 
 struct vf_file {
-    struct vf_node *node;   /* a reference */
-    struct vf_text *pinned; /* what reads behind offset 0 see */
+    struct vf_node *node;      /* a reference */
+    struct vf_file *next_file; /* of the node */
+    struct vf_text *pinned;    /* what reads behind offset 0 see */
     bool is_writable;
     bool is_append;
     bool was_truncated; /* an existing credential, to 0 */

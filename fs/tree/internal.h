@@ -67,8 +67,8 @@ struct vf_node {
     bool is_listed;    /* false only while a listing is reconciled that has not
                           shown it (yet) */
     bool is_made_here; /* created through this mount */
-    unsigned writers;  /* open files that may write */
-    unsigned version;  /* of the content */
+    struct vf_file *files; /* that are open */
+    unsigned version;      /* of the content */
     unsigned read_version; /* that the last open for reading saw */
     uint64_t references;   /* 1 while linked, each file, each lookup */
     uint64_t ino;
@@ -132,6 +132,13 @@ void vf_node_free_all(struct vf_tree *tree);
 struct vf_node **vf_node_children(const struct vf_node *directory);
 /* No child but drafts that hold nothing. */
 bool vf_node_is_empty_directory(const struct vf_node *directory);
+
+/* file.c: the files that are open */
+bool vf_node_has_writer(const struct vf_node *node);
+/* Its name was removed, for good: so are the drafts under it. */
+void vf_node_drop_drafts(struct vf_node *node);
+/* When nothing uses the tree any more: what was open when the mount ended. */
+void vf_file_free_all(struct vf_tree *tree);
 
 /* listing.c: what the service says is there */
 /* A fresh listing; a new one, fetched from now on, if wants_new. Drops the lock

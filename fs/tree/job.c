@@ -122,6 +122,10 @@ static void run(struct vf_tree *tree, struct vf_job *job)
     bool is_prepared = true;
 
     job->started_at = ++tree->changes;
+    if (tree->is_shut_down) { /* it was queued before */
+        job->result = -EINTR;
+        return;
+    }
     if (job->kind->prepare != NULL) {
         job->result = job->kind->prepare(tree, job);
         is_prepared = job->result == 0;
@@ -176,6 +180,23 @@ static struct vf_job *dequeue(struct vf_pool *pool)
     return job;
 }
 
+/* Each thread joins the one that ended before it, so that at most one waits to
+ * be joined, and none is left when the pool is closed. Drops the lock. */
+static void end_thread(struct vf_tree *tree)
+{
+    struct vf_pool *pool = &tree->pool;
+    bool has_ended = pool->has_ended;
+    pthread_t previous = pool->last_ended;
+
+    pool->has_ended = true;
+    pool->last_ended = pthread_self();
+    pool->threads--;
+    (void)pthread_cond_broadcast(&pool->ended);
+    pthread_mutex_unlock(&tree->lock);
+    if (has_ended)
+        (void)pthread_join(previous, NULL);
+}
+
 static void *work(void *context)
 {
     struct vf_tree *tree = context;
@@ -197,9 +218,7 @@ static void *work(void *context)
         is_wanted = wait_ms(tree, &pool->wanted, IDLE_MS);
         pool->idle--;
     }
-    pool->threads--;
-    (void)pthread_cond_broadcast(&pool->ended);
-    pthread_mutex_unlock(&tree->lock);
+    end_thread(tree);
     return NULL;
 }
 
@@ -212,7 +231,6 @@ static int start_thread(struct vf_tree *tree)
     if (result != 0)
         return -result;
     (void)pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
-    (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     result = pthread_create(&thread, &attributes, work, tree);
     (void)pthread_attr_destroy(&attributes);
     if (result == 0)
@@ -354,11 +372,13 @@ int vf_job_finish(struct vf_tree *tree, struct vf_job *job,
 int vf_job_settle(struct vf_tree *tree, struct vf_node *directory,
                   const char *name, struct vf_caller *caller)
 {
-    struct vf_job *job = vf_job_find(directory, name);
+    struct vf_job *latest = NULL;
 
-    if (job == NULL || !job->is_abandoned)
-        return 0;
-    return vf_job_wait(tree, job, caller);
+    for (struct vf_job *job = directory->listing->mutations; job != NULL;
+         job = job->next_mutation)
+        if (job->is_abandoned && strcmp(job->name, name) == 0)
+            latest = job;
+    return latest != NULL ? vf_job_wait(tree, latest, caller) : 0;
 }
 
 void vf_pool_wake_all(struct vf_pool *pool)
@@ -373,4 +393,7 @@ void vf_pool_close(struct vf_tree *tree)
     (void)pthread_cond_broadcast(&tree->pool.wanted);
     while (tree->pool.threads > 0)
         (void)pthread_cond_wait(&tree->pool.ended, &tree->lock);
+    if (tree->pool.has_ended)
+        (void)pthread_join(tree->pool.last_ended, NULL);
+    tree->pool.has_ended = false;
 }

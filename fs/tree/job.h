@@ -53,6 +53,8 @@ struct vf_pool {
     struct vf_job *live;         /* all that were started and are not done */
     unsigned queued, threads, idle;
     bool is_closing;
+    bool has_ended;       /* a thread, which nobody has joined yet: */
+    pthread_t last_ended; /* the next to end does, or vf_pool_close() */
 };
 
 int vf_pool_init(struct vf_pool *pool);

@@ -39,6 +39,7 @@ struct fetch_job {
     size_t capacity;
     bool is_started;  /* the first page is here */
     int64_t began_ms; /* CLOCK_BOOTTIME */
+    int64_t age_ms;   /* of the first page, when the fetch began */
 };
 
 /* --- Reconciling --- */
@@ -74,8 +75,7 @@ static bool is_newer_here(const struct vf_node *node,
             is_before(object->updated, node->mtime));
 }
 
-static bool is_buried(struct vf_listing *listing, const char *id,
-                      uint64_t began_at)
+static void drop_old_tombstones(struct vf_listing *listing, uint64_t began_at)
 {
     struct vf_tombstone **link = &listing->tombstones;
     int64_t now = vf_clock_boottime_ms();
@@ -86,13 +86,19 @@ static bool is_buried(struct vf_listing *listing, const char *id,
         if (stone->changed_at <= began_at && stone->until_ms < now) {
             *link = stone->next;
             free(stone);
-            continue;
+        } else {
+            link = &stone->next;
         }
-        if (strcmp(stone->id, id) == 0)
-            return true;
-        link = &stone->next;
     }
-    return false;
+}
+
+static bool is_buried(const struct vf_listing *listing, const char *id)
+{
+    const struct vf_tombstone *stone = listing->tombstones;
+
+    while (stone != NULL && strcmp(stone->id, id) != 0)
+        stone = stone->next;
+    return stone != NULL;
 }
 
 void vf_listing_bury(struct vf_tree *tree, struct vf_node *directory,
@@ -131,6 +137,21 @@ static void name_object(const struct vf_node *directory,
                    text != NULL ? text : "", object->id, digits, ret);
 }
 
+/* A name that nothing has yet; false when there is none. */
+static bool find_free_name(const struct vf_node *directory,
+                           const struct vf_object *object,
+                           char ret[static VF_NAME_MAX + 1])
+{
+    name_object(directory, object, 0, ret);
+    for (unsigned digits = DIGITS_FIRST; vf_node_child(directory, ret) != NULL;
+         digits += DIGITS_STEP) {
+        if (digits > DIGITS_MAX)
+            return false;
+        name_object(directory, object, digits, ret);
+    }
+    return true;
+}
+
 /* A node for an object that is not in the directory yet. */
 static struct vf_node *place_object(struct vf_tree *tree,
                                     struct vf_node *directory,
@@ -143,12 +164,7 @@ static struct vf_node *place_object(struct vf_tree *tree,
     struct vf_node *taken = vf_node_child(directory, name);
     if (taken != NULL && !is_vault && may_take_over(taken))
         return vf_node_set_id(tree, taken, object->id) == 0 ? taken : NULL;
-    for (unsigned digits = DIGITS_FIRST; taken != NULL && digits <= DIGITS_MAX;
-         digits += DIGITS_STEP) {
-        name_object(directory, object, digits, name);
-        taken = vf_node_child(directory, name);
-    }
-    if (taken != NULL)
+    if (!find_free_name(directory, object, name))
         return NULL;
     return vf_node_new_child(tree, directory,
                              is_vault ? VF_NODE_VAULT : VF_NODE_CREDENTIAL,
@@ -185,7 +201,7 @@ static size_t update_known(struct vf_tree *tree, struct vf_node *directory,
         struct vf_node *node = vf_node_child_by_id(directory, object->id);
 
         if (node == NULL) {
-            if (!is_buried(directory->listing, object->id, began_at))
+            if (!is_buried(directory->listing, object->id))
                 new_objects[count++] = object;
             continue;
         }
@@ -218,34 +234,48 @@ static void unlink_unlisted(struct vf_tree *tree, struct vf_node **children)
     }
 }
 
+/* Objects that are not in the directory yet, oldest first. One that cannot get
+ * a name is left out; one that there is no memory for fails the listing, which
+ * would else say that it is absent. */
+static int adopt_new(struct vf_tree *tree, struct vf_node *directory,
+                     const struct vf_object **objects, size_t count)
+{
+    char name[VF_NAME_MAX + 1];
+    int result = 0;
+
+    qsort(objects, count, sizeof(const struct vf_object *), compare_age);
+    for (size_t i = 0; i < count; i++) {
+        struct vf_node *node =
+            vf_listing_adopt(tree, directory, objects[i], NULL);
+
+        if (node != NULL)
+            node->is_listed = true;
+        else if (find_free_name(directory, objects[i], name))
+            result = -ENOMEM;
+    }
+    return result;
+}
+
 static int reconcile(struct vf_tree *tree, struct vf_node *directory,
                      struct fetch_job *fetch)
 {
     struct vf_node **children = vf_node_children(directory);
     const struct vf_object **new_objects =
         calloc(fetch->page.count + 1, sizeof(const struct vf_object *));
+    int result = -ENOMEM;
 
-    if (children == NULL || new_objects == NULL) {
-        free(children);
-        free(new_objects);
-        return -ENOMEM;
+    if (children != NULL && new_objects != NULL) {
+        drop_old_tombstones(directory->listing, fetch->job.started_at);
+        mark_children(children, fetch->job.started_at);
+        size_t count = update_known(tree, directory, fetch, new_objects);
+        result = adopt_new(tree, directory, new_objects, count);
+        unlink_unlisted(tree, children);
+        if (directory->listing->info != NULL)
+            directory->listing->info->is_hidden = false;
     }
-    mark_children(children, fetch->job.started_at);
-    size_t count = update_known(tree, directory, fetch, new_objects);
-    qsort(new_objects, count, sizeof(const struct vf_object *), compare_age);
-    for (size_t i = 0; i < count; i++) {
-        struct vf_node *node =
-            vf_listing_adopt(tree, directory, new_objects[i], NULL);
-
-        if (node != NULL)
-            node->is_listed = true;
-    }
-    unlink_unlisted(tree, children);
-    if (directory->listing->info != NULL)
-        directory->listing->info->is_hidden = false;
     free(children);
     free(new_objects);
-    return 0;
+    return result;
 }
 
 /* --- Fetching --- */
@@ -300,7 +330,8 @@ static int fetch_page(struct vf_tree *tree, struct fetch_job *fetch)
     return result;
 }
 
-/* The page that proved the token is as good as one fetched now, once. */
+/* The page that proved the token is as good as one fetched now, once; but its
+ * life began then, and what passed since is not what it took to fetch. */
 static int prepare_fetch(struct vf_tree *tree, struct vf_job *job)
 {
     struct fetch_job *fetch = (struct fetch_job *)job;
@@ -310,8 +341,9 @@ static int prepare_fetch(struct vf_tree *tree, struct vf_job *job)
     if (job->directory->kind != VF_NODE_ROOT || !tree->is_probed)
         return 0;
     tree->is_probed = false;
-    if (now - tree->probed_ms < tree->options.ttl_ms) {
-        fetch->began_ms = tree->probed_ms;
+    if (now - tree->probed_ms < tree->options.ttl_ms &&
+        job->directory->listing->expired_at == 0) {
+        fetch->age_ms = now - tree->probed_ms;
         fetch->page = tree->probe;
         fetch->capacity = fetch->page.count;
         fetch->is_started = true;
@@ -345,8 +377,9 @@ static void set_life(struct vf_tree *tree, struct vf_node *directory,
         life = tree->options.ttl_ms;
     listing->is_known = true;
     listing->fetched_ms = now;
-    listing->expires_ms =
-        listing->expired_at > fetch->job.started_at ? now : now + life;
+    listing->expires_ms = listing->expired_at > fetch->job.started_at
+                              ? now
+                              : now + life - fetch->age_ms;
 }
 
 /* Nothing answered, as against an answer that we do not like. */
@@ -390,6 +423,10 @@ static void apply_fetch(struct vf_tree *tree, struct vf_job *job)
 
 static void destroy_fetch(struct vf_job *job)
 {
+    struct vf_listing *listing = job->directory->listing;
+
+    if (listing->fetch == job) /* it could not run: apply_fetch() did not */
+        listing->fetch = NULL;
     vf_page_done(&((struct fetch_job *)job)->page);
 }
 
@@ -401,18 +438,28 @@ static const struct vf_job_kind fetch_kind = {
     .destroy = destroy_fetch,
 };
 
-static int start_fetch(struct vf_tree *tree, struct vf_node *directory,
-                       struct vf_error *err)
+/* The reference is the caller's. NULL: no memory. */
+static struct vf_job *start_fetch(struct vf_tree *tree,
+                                  struct vf_node *directory)
 {
     struct vf_job *job = vf_job_new(tree, &fetch_kind, sizeof(struct fetch_job),
                                     directory, NULL);
 
     if (job == NULL)
-        return vf_error_set(err, ENOMEM, "no memory to list");
+        return NULL;
     directory->listing->fetch = job;
     vf_job_start(tree, job);
-    vf_job_unref(job); /* the pool's reference keeps it */
-    return 0;
+    return job;
+}
+
+/* The fetch in flight, or NULL; with a reference. One that could not run is
+ * done as soon as it is started. */
+static struct vf_job *join_fetch(const struct vf_listing *listing)
+{
+    if (listing->fetch == NULL || listing->fetch->is_done)
+        return NULL;
+    listing->fetch->references++;
+    return listing->fetch;
 }
 
 static bool is_fresh(const struct vf_listing *listing)
@@ -425,25 +472,21 @@ int vf_listing_ensure(struct vf_tree *tree, struct vf_node *directory,
                       struct vf_error *err)
 {
     struct vf_listing *listing = directory->listing;
-    uint64_t entered_at = ++tree->changes;
-    int result;
+    /* What began before this is too old. */
+    uint64_t since = wants_new ? ++tree->changes : listing->expired_at;
 
     if (!wants_new && is_fresh(listing))
         return 0;
-    for (;;) {
-        if (listing->fetch == NULL) {
-            result = start_fetch(tree, directory, err);
-            if (result < 0)
-                return result;
-        }
-        /* A fetch is done only with its listing->fetch cleared, but the one
-         * that failed to start is done at once. */
-        struct vf_job *fetch = listing->fetch;
+    while (directory->is_linked) {
+        struct vf_job *fetch = join_fetch(listing);
+        bool is_own = fetch == NULL;
+
+        if (is_own)
+            fetch = start_fetch(tree, directory);
         if (fetch == NULL)
-            return vf_error_set(err, EAGAIN, "no thread to list with");
-        fetch->references++;
-        result = vf_job_wait(tree, fetch, caller);
-        bool is_old = wants_new && fetch->started_at < entered_at;
+            return vf_error_set(err, ENOMEM, "no memory to list");
+        int result = vf_job_wait(tree, fetch, caller);
+        bool is_old = !is_own && fetch->started_at < since;
         if (result == 0 && !is_old) {
             result = fetch->result;
             if (result < 0 && !wants_new &&
@@ -456,6 +499,7 @@ int vf_listing_ensure(struct vf_tree *tree, struct vf_node *directory,
         if (result < 0 || !is_old)
             return result;
     }
+    return -ENOENT;
 }
 
 void vf_listing_expire(struct vf_tree *tree, struct vf_node *directory)

@@ -104,6 +104,12 @@ static void apply_mkdir(struct vf_tree *tree, struct vf_job *job)
     vf_node_changed_here(tree, node);
     vf_listing_set_empty(tree, node);
     mkdir->node = vf_node_ref(node);
+    /* Not the caller's to go on with: the name leads to another vault. */
+    if (strcmp(node->name, job->name) != 0)
+        job->result = vf_error_set(&job->error, EEXIST,
+                                   "another vault got this name meanwhile: the "
+                                   "new one is \"%s\"",
+                                   node->name);
 }
 
 static void destroy_mkdir(struct vf_job *job)
@@ -166,13 +172,13 @@ struct remove_job {
     char id[VF_ID_MAX + 1];
 };
 
-static void set_target(struct remove_job *remove, struct vf_node *node)
+static void set_id(struct remove_job *remove, const char *id)
 {
-    remove->node = vf_node_ref(node);
-    memcpy(remove->id, node->id, strlen(node->id) + 1);
+    memcpy(remove->id, id, strlen(id) + 1);
 }
 
-/* The object is gone, by us or before us. */
+/* The object is gone, by us or before us; but its name may have passed to
+ * another, which a listing showed while the request was on its way. */
 static void apply_remove(struct vf_tree *tree, struct vf_job *job)
 {
     struct remove_job *remove = (struct remove_job *)job;
@@ -180,11 +186,15 @@ static void apply_remove(struct vf_tree *tree, struct vf_job *job)
     if (remove->node->listing != NULL)
         remove->node->listing->is_going = false;
     if (job->result < 0) {
+        remove->node->is_made_here = false; /* the next listing decides */
         distrust(tree, job);
         return;
     }
     vf_listing_bury(tree, job->directory, remove->id);
+    if (vf_node_child_by_id(job->directory, remove->id) != remove->node)
+        return;
     remove->node->is_removed = true;
+    vf_node_drop_drafts(remove->node);
     vf_node_changed_here(tree, remove->node);
     vf_node_unlink(tree, remove->node);
 }
@@ -197,15 +207,18 @@ static void destroy_remove(struct vf_job *job)
         vf_node_unref(job->tree, remove->node, 1);
 }
 
+/* id: what is to be removed, or "": what has the name when its turn comes. */
 static int start_remove(struct vf_tree *tree, const struct vf_job_kind *kind,
                         struct vf_node *directory, const char *name,
-                        struct vf_caller *caller, struct vf_error *err)
+                        const char *id, struct vf_caller *caller,
+                        struct vf_error *err)
 {
     struct vf_job *job =
         vf_job_new(tree, kind, sizeof(struct remove_job), directory, name);
 
     if (job == NULL)
         return vf_error_set(err, ENOMEM, "no memory");
+    set_id((struct remove_job *)job, id);
     return vf_job_finish(tree, job, caller, err);
 }
 
@@ -218,7 +231,9 @@ static int check_empty(const struct vf_node *vault, struct vf_error *err)
 
 static int prepare_rmdir(struct vf_tree *tree, struct vf_job *job)
 {
-    struct vf_node *node = vf_node_child(job->directory, job->name);
+    struct remove_job *remove = (struct remove_job *)job;
+    /* By id: the name may have passed to a vault that nobody looked into. */
+    struct vf_node *node = vf_node_child_by_id(job->directory, remove->id);
     int result;
 
     if (node == NULL)
@@ -226,7 +241,7 @@ static int prepare_rmdir(struct vf_tree *tree, struct vf_job *job)
     result = check_empty(node, &job->error);
     if (result < 0)
         return result;
-    set_target((struct remove_job *)job, node);
+    remove->node = vf_node_ref(node);
     node->listing->is_going = true;
     return 0;
 }
@@ -272,8 +287,8 @@ static int remove_vault(struct vf_tree *tree, struct vf_node *directory,
     if (result == 0)
         result = check_empty(vault, err);
     if (result == 0)
-        result = start_remove(tree, &rmdir_kind, directory, vault->name, caller,
-                              err);
+        result = start_remove(tree, &rmdir_kind, directory, vault->name,
+                              vault->id, caller, err);
     return result;
 }
 
@@ -300,14 +315,29 @@ int vf_tree_rmdir(struct vf_tree *tree, struct vf_node *directory,
     return result;
 }
 
+static void remove_draft(struct vf_tree *tree, struct vf_node *draft)
+{
+    draft->is_removed = true;
+    vf_node_drop_drafts(draft);
+    vf_node_changed_here(tree, draft);
+    vf_node_unlink(tree, draft);
+}
+
+/* A draft goes here: by the time of apply a listing may have made a credential
+ * of it, which nobody has deleted. */
 static int prepare_unlink(struct vf_tree *tree, struct vf_job *job)
 {
+    struct remove_job *remove = (struct remove_job *)job;
     struct vf_node *node = vf_node_child(job->directory, job->name);
 
     if (node == NULL)
         return vf_error_set(&job->error, ENOENT, "the file is gone");
-    if (node->kind == VF_NODE_CREDENTIAL)
-        set_target((struct remove_job *)job, node);
+    if (node->kind == VF_NODE_DRAFT) {
+        remove_draft(tree, node);
+    } else {
+        set_id(remove, node->id);
+        remove->node = vf_node_ref(node);
+    }
     return 0;
 }
 
@@ -328,18 +358,8 @@ static int run_unlink(struct vf_tree *tree, struct vf_job *job)
 
 static void apply_unlink(struct vf_tree *tree, struct vf_job *job)
 {
-    struct vf_node *draft;
-
-    if (((struct remove_job *)job)->node != NULL) {
+    if (((struct remove_job *)job)->node != NULL)
         apply_remove(tree, job);
-        return;
-    }
-    draft = vf_node_child(job->directory, job->name);
-    if (draft != NULL) {
-        draft->is_removed = true;
-        vf_node_changed_here(tree, draft);
-        vf_node_unlink(tree, draft);
-    }
 }
 
 static const struct vf_job_kind unlink_kind = {
@@ -349,6 +369,15 @@ static const struct vf_job_kind unlink_kind = {
     .apply = apply_unlink,
     .destroy = destroy_remove,
 };
+
+/* Only in this mount, and until the next listing. */
+static int hide_info(struct vf_node *info)
+{
+    if (info == NULL || info->is_hidden)
+        return -ENOENT;
+    info->is_hidden = true;
+    return 0;
+}
 
 int vf_tree_unlink(struct vf_tree *tree, struct vf_node *directory,
                    const char *name, struct vf_caller *caller,
@@ -362,9 +391,10 @@ int vf_tree_unlink(struct vf_tree *tree, struct vf_node *directory,
         return -EISDIR;
     pthread_mutex_lock(&tree->lock);
     if (strcmp(name, VF_INFO_NAME) == 0)
-        directory->listing->info->is_hidden = true;
+        result = hide_info(directory->listing->info);
     else
-        result = start_remove(tree, &unlink_kind, directory, name, caller, err);
+        result =
+            start_remove(tree, &unlink_kind, directory, name, "", caller, err);
     pthread_mutex_unlock(&tree->lock);
     return result;
 }

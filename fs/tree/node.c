@@ -235,10 +235,16 @@ static void unlink_children(struct vf_tree *tree, struct vf_node *directory)
 {
     struct vf_listing *listing = directory->listing;
 
-    while (listing->by_name != NULL)
-        vf_node_unlink(tree, *(struct vf_node **)listing->by_name);
-    if (listing->info != NULL)
-        vf_node_unref(tree, listing->info, 1);
+    while (listing->by_name != NULL) {
+        struct vf_node *child = *(struct vf_node **)listing->by_name;
+
+        vf_node_drop_drafts(child);
+        vf_node_unlink(tree, child);
+    }
+    if (listing->info == NULL)
+        return;
+    listing->info->is_linked = false;
+    vf_node_unref(tree, listing->info, 1);
     listing->info = NULL;
 }
 
@@ -328,6 +334,7 @@ int vf_node_set_id(struct vf_tree *tree, struct vf_node *node, const char *id)
     node->id = copy;
     node->kind = VF_NODE_CREDENTIAL;
     node->is_listed = true;
+    node->is_made_here = false;
     if (node->is_linked && add_to_ids(tree, node) < 0) {
         node->kind = VF_NODE_DRAFT;
         return -ENOMEM;
@@ -388,7 +395,7 @@ void vf_node_changed_here(struct vf_tree *tree, struct vf_node *node)
 
 bool vf_node_is_expired_draft(const struct vf_node *node)
 {
-    return node->kind == VF_NODE_DRAFT && node->writers == 0 &&
+    return node->kind == VF_NODE_DRAFT && !vf_node_has_writer(node) &&
            vf_clock_boottime_ms() - node->changed_ms > VF_EMPTY_DRAFT_MS;
 }
 

@@ -143,7 +143,8 @@ void vf_snapshot_entry(struct vf_tree *tree, const struct vf_snapshot *snapshot,
 void vf_snapshot_free(struct vf_tree *tree, struct vf_snapshot *snapshot);
 
 /* W-vault. -EPERM for a scratch or dotted name, -EINVAL for one that is not
- * spelled as we spell names, -EEXIST. Blocks. */
+ * spelled as we spell names, -EEXIST: the name is taken, or another vault got
+ * it while this one was made, which err then names. Blocks. */
 VF_MUST_CHECK int vf_tree_mkdir(struct vf_tree *tree, struct vf_node *directory,
                                 const char *name, struct vf_caller *caller,
                                 struct vf_entry *ret, struct vf_error *err);
@@ -163,8 +164,9 @@ VF_MUST_CHECK int vf_tree_unlink(struct vf_tree *tree,
  * Open a file; flags as open(2). A file open for writing has a draft of its
  * own. *ret_is_unchanged: what was read of it through an earlier open is still
  * true. Blocks only for the outcome of a mutation that its caller left.
- * -EOPNOTSUPP for writing `.vault.json`, -EROFS. Release it with
- * vf_file_release(), also after the node was forgotten.
+ * -EOPNOTSUPP for writing `.vault.json`, -EROFS, -ESTALE when the name is gone:
+ * look it up again. Release it with vf_file_release(), also after the node was
+ * forgotten.
  */
 VF_MUST_CHECK int vf_tree_open(struct vf_tree *tree, struct vf_node *node,
                                int flags, struct vf_caller *caller,
@@ -191,7 +193,8 @@ size_t vf_file_read(struct vf_tree *tree, struct vf_file *file, void *buffer,
 /*
  * Add bytes to the draft. When they complete the document it is committed, and
  * this blocks for that (W-commit). Returns 0 when all bytes were taken, or
- *   -EINVAL  a gap; not a document; not an acceptable spec (err->param)
+ *   -EINVAL  not a document; not an acceptable spec (err->param); more than a
+ *            few gaps at a time (with one the document is unfinished)
  *   -EFBIG   the draft would pass VF_SPEC_MAX bytes
  *   -ENOENT  the name was removed since
  *   -EINTR   the caller was interrupted: the same bytes at the same offset
@@ -205,7 +208,8 @@ VF_MUST_CHECK int vf_file_write(struct vf_tree *tree, struct vf_file *file,
                                 struct vf_caller *caller, struct vf_error *err);
 
 /* ftruncate(2) on the draft: 0 starts over, the document's length is accepted;
- * one that completes the document commits, as a write does. */
+ * one that completes the document commits, as a write does. Blocks for a commit
+ * that its caller left; starting over leaves its failure to the sink. */
 VF_MUST_CHECK int vf_file_truncate(struct vf_tree *tree, struct vf_file *file,
                                    off_t size, struct vf_caller *caller,
                                    struct vf_error *err);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A vault service in memory that does what a test tells it: every operation is
+ * counted, can be held before or after it acts, made to fail before or after it
+ * acts, and lists can lag behind. From any thread.
+ */
+#ifndef TEST_TREE_FAKE_H
+#define TEST_TREE_FAKE_H
+
+#include "vaultfs/api.h"
+
+enum fake_op {
+    FAKE_LIST_VAULTS,
+    FAKE_LIST_CREDENTIALS,
+    FAKE_CREATE_VAULT,
+    FAKE_DELETE_VAULT,
+    FAKE_CREATE,
+    FAKE_GET,
+    FAKE_UPDATE,
+    FAKE_DELETE,
+    FAKE_ARCHIVE,
+    FAKE_OPS
+};
+
+/* AFTER: the service has acted, and its reply is late or lost. */
+enum fake_when { FAKE_BEFORE, FAKE_AFTER };
+
+/* What lists show of an object. */
+enum fake_lag { FAKE_TRUE, FAKE_NOT_YET, FAKE_STILL, FAKE_OLD };
+
+struct fake;
+
+/* While this thread is inside the service. */
+extern _Thread_local bool fake_is_busy;
+
+struct fake *fake_new(void);
+void fake_free(struct fake *fake);
+struct vf_service fake_service(struct fake *fake);
+
+void fake_set_page_size(struct fake *fake, size_t size);
+/* Each list request makes the test's clock go on by this much. */
+void fake_set_list_takes_ms(struct fake *fake, int64_t ms);
+
+/* How many requests came; FAKE_OPS: of all kinds. */
+unsigned fake_count(struct fake *fake, enum fake_op op);
+void fake_reset_counts(struct fake *fake);
+/* The mutations in order, as "create a.json; delete vcred_1; ", to be freed. */
+char *fake_trace(struct fake *fake);
+
+/* Requests of a kind fail with a positive errno; 0 ends that. */
+void fake_fail(struct fake *fake, enum fake_op op, enum fake_when when,
+               int code);
+/* As above, BEFORE, and the first few still succeed. */
+void fake_fail_after(struct fake *fake, enum fake_op op, unsigned good,
+                     int code);
+/* Requests of a kind wait until fake_let_go(). */
+void fake_hold(struct fake *fake, enum fake_op op, enum fake_when when);
+/* Until that many requests of a kind wait. */
+void fake_wait_held(struct fake *fake, enum fake_op op, unsigned count);
+void fake_let_go(struct fake *fake, enum fake_op op);
+
+/* What other clients do. The id of an object is "vault_..." or "vcred_...";
+ * borrowed until fake_free(). at: seconds of its birth. */
+const char *fake_add_vault(struct fake *fake, const char *name);
+const char *fake_add(struct fake *fake, const char *vault, const char *name,
+                     const char *url);
+const char *fake_add_with_id(struct fake *fake, const char *vault,
+                             const char *id, const char *name, long at);
+void fake_touch(struct fake *fake, const char *id);
+void fake_remove(struct fake *fake, const char *id);
+void fake_set_lag(struct fake *fake, const char *id, enum fake_lag lag);
+
+/* What is there. The id under which the newest object of a name was made. */
+size_t fake_size(struct fake *fake, const char *vault);
+bool fake_has(struct fake *fake, const char *id);
+const char *fake_find(struct fake *fake, const char *name);
+/* Times that an object was changed. */
+unsigned fake_revision(struct fake *fake, const char *id);
+
+#endif
