@@ -8,6 +8,7 @@
 #include "vaultfs/name.h"
 
 struct vf_snapshot {
+    struct vf_snapshot *next; /* open too */
     size_t count;
     struct vf_node *nodes[]; /* a reference each */
 };
@@ -141,10 +142,13 @@ int vf_tree_opendir(struct vf_tree *tree, struct vf_node *directory,
     if (result == 0) {
         struct vf_snapshot *snapshot = take_snapshot(tree, directory);
 
-        if (snapshot != NULL)
-            *ret = snapshot;
-        else
+        if (snapshot == NULL) {
             result = vf_error_set(err, ENOMEM, "no memory to list");
+        } else {
+            snapshot->next = tree->snapshots;
+            tree->snapshots = snapshot;
+            *ret = snapshot;
+        }
     }
     pthread_mutex_unlock(&tree->lock);
     return result;
@@ -164,13 +168,29 @@ void vf_snapshot_entry(struct vf_tree *tree, const struct vf_snapshot *snapshot,
     pthread_mutex_unlock(&tree->lock);
 }
 
+static void free_snapshot(struct vf_tree *tree, struct vf_snapshot *snapshot)
+{
+    struct vf_snapshot **link = &tree->snapshots;
+
+    while (*link != snapshot)
+        link = &(*link)->next;
+    *link = snapshot->next;
+    for (size_t i = 0; i < snapshot->count; i++)
+        vf_node_unref(tree, snapshot->nodes[i], 1);
+    free(snapshot);
+}
+
 void vf_snapshot_free(struct vf_tree *tree, struct vf_snapshot *snapshot)
 {
     if (snapshot == NULL)
         return;
     pthread_mutex_lock(&tree->lock);
-    for (size_t i = 0; i < snapshot->count; i++)
-        vf_node_unref(tree, snapshot->nodes[i], 1);
+    free_snapshot(tree, snapshot);
     pthread_mutex_unlock(&tree->lock);
-    free(snapshot);
+}
+
+void vf_snapshot_free_all(struct vf_tree *tree)
+{
+    while (tree->snapshots != NULL)
+        free_snapshot(tree, tree->snapshots);
 }

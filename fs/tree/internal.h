@@ -91,6 +91,7 @@ struct vf_tree {
     uint64_t changes; /* a clock that counts changes made here, and fetches */
     uint64_t count;   /* of vaults and credentials */
     struct vf_node *root;
+    struct vf_snapshot *snapshots; /* directories that are open */
     struct vf_node *nodes; /* all, also those that only the kernel refers to */
     struct vf_pool pool;
     struct vf_page probe; /* the first page of vaults, if is_probed */
@@ -139,6 +140,9 @@ bool vf_node_has_writer(const struct vf_node *node);
 void vf_node_drop_drafts(struct vf_node *node);
 /* When nothing uses the tree any more: what was open when the mount ended. */
 void vf_file_free_all(struct vf_tree *tree);
+
+/* directory.c: as vf_file_free_all() */
+void vf_snapshot_free_all(struct vf_tree *tree);
 
 /* listing.c: what the service says is there */
 /* A fresh listing; a new one, fetched from now on, if wants_new. Drops the lock

@@ -95,6 +95,7 @@ void vf_tree_free(struct vf_tree *tree)
         return;
     pthread_mutex_lock(&tree->lock);
     vf_pool_close(tree);
+    vf_snapshot_free_all(tree);
     vf_file_free_all(tree);
     vf_node_free_all(tree);
     pthread_mutex_unlock(&tree->lock);
