@@ -25,6 +25,20 @@ int64_t vf_clock_boottime_ms(void)
     return clock_ms(CLOCK_BOOTTIME);
 }
 
+int vf_clock_init_cond(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+    int result = pthread_condattr_init(&attributes);
+
+    if (result != 0)
+        return -result;
+    result = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    if (result == 0)
+        result = pthread_cond_init(cond, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    return -result;
+}
+
 struct timespec vf_clock_timespec(int64_t ms)
 {
     return (struct timespec){.tv_sec = ms / 1000,

@@ -136,15 +136,28 @@ void vf_log(enum vf_log_level level, const char *format, ...)
     vf_buf_free(&line);
 }
 
+static enum vf_log_level level_of(const struct vf_record *record)
+{
+    return record->error->code == 0 ? VF_LOG_INFO : VF_LOG_ERROR;
+}
+
+/* "" for what did not fail. */
+static const char *errno_name(const struct vf_record *record)
+{
+    int code = record->error->code;
+
+    return code == 0 ? "" : vf_errno_name(code);
+}
+
 static void put_record_json(struct vf_buf *line, const struct vf_record *record)
 {
     const struct vf_error *error = record->error;
 
-    begin_json(line, VF_LOG_ERROR);
+    begin_json(line, level_of(record));
     put_json_string(line, "operation", record->operation);
     put_json_string(line, "path", record->path);
     put_json_int(line, "pid", (long)record->pid);
-    put_json_string(line, "errno", vf_errno_name(error->code));
+    put_json_string(line, "errno", errno_name(record));
     put_json_int(line, "http_status", error->http_status);
     put_json_string(line, "type", error->type);
     put_json_string(line, "message", error->message);
@@ -167,10 +180,10 @@ static void put_record_text(struct vf_buf *line, const struct vf_record *record)
 {
     const struct vf_error *error = record->error;
 
-    begin_text(line, VF_LOG_ERROR);
+    begin_text(line, level_of(record));
     put_text_field(line, "", record->operation, " ");
     put_text_field(line, "", record->path, ": ");
-    vf_buf_printf(line, "%s: ", vf_errno_name(error->code));
+    put_text_field(line, "", errno_name(record), ": ");
     put_text_field(line, "", error->message, "");
     vf_buf_printf(line, " [pid %ld", (long)record->pid);
     if (error->http_status != 0)
@@ -185,10 +198,12 @@ void vf_log_record(const struct vf_record *record)
 {
     struct vf_buf line = VF_BUF_INIT;
 
+    if (level_of(record) > log_state.level)
+        return;
     if (log_state.format == VF_LOG_JSON)
         put_record_json(&line, record);
     else
         put_record_text(&line, record);
-    emit(VF_LOG_ERROR, &line);
+    emit(level_of(record), &line);
     vf_buf_free(&line);
 }

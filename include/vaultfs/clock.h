@@ -12,11 +12,16 @@
 
 #include "vaultfs/error.h"
 
+#include <pthread.h>
+
 int64_t vf_clock_monotonic_ms(void);
 int64_t vf_clock_boottime_ms(void);
 
-/* The absolute CLOCK_MONOTONIC time of a millisecond count, for condition
- * variables that were made with that clock. */
+/* A condition variable whose waits end at CLOCK_MONOTONIC times. Destroy it
+ * with pthread_cond_destroy(). */
+VF_MUST_CHECK int vf_clock_init_cond(pthread_cond_t *cond);
+
+/* The absolute CLOCK_MONOTONIC time of a millisecond count, for such waits. */
 struct timespec vf_clock_timespec(int64_t ms);
 
 /* -EINVAL unless text is RFC 3339 with 0 to 9 fractional digits and "Z" or an

@@ -52,6 +52,7 @@ const char *vf_errno_name(int code);
 
 /*
  * A failure as it is reported: who did what to which path, and why it failed.
+ * With the code 0 it is a change that was done though its caller had left.
  * Everything is borrowed until the sink returns.
  */
 struct vf_record {

@@ -24,7 +24,8 @@ void vf_log_to_syslog(void);
 void vf_log(enum vf_log_level level, const char *format, ...) VF_PRINTF(2, 3);
 
 /* The full record of a failure: time, operation, path, pid, errno name, HTTP
- * status, error type, message, param, request id. */
+ * status, error type, message, param, request id. One with the code 0 is told
+ * at the level of information, its errno "". */
 void vf_log_record(const struct vf_record *record);
 
 #endif

@@ -190,6 +190,25 @@ static void the_clocks_are_those_of_the_system(void **state)
     }
 }
 
+/* On CLOCK_REALTIME such a time is long over: the wait would end at once. */
+static void a_condition_waits_by_the_monotonic_clock(void **state)
+{
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t cond;
+    int64_t until_ms = vf_clock_monotonic_ms() + 20;
+    struct timespec until = vf_clock_timespec(until_ms);
+    int result = 0;
+
+    assert_int_equal(vf_clock_init_cond(&cond), 0);
+    pthread_mutex_lock(&lock);
+    while (result == 0)
+        result = pthread_cond_timedwait(&cond, &lock, &until);
+    pthread_mutex_unlock(&lock);
+    assert_int_equal(result, ETIMEDOUT);
+    assert_true(vf_clock_monotonic_ms() >= until_ms);
+    pthread_cond_destroy(&cond);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +219,7 @@ int main(void)
         cmocka_unit_test(a_time_that_no_calendar_holds_does_no_harm),
         cmocka_unit_test(milliseconds_become_a_timespec),
         cmocka_unit_test(the_clocks_are_those_of_the_system),
+        cmocka_unit_test(a_condition_waits_by_the_monotonic_clock),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -161,6 +161,28 @@ static void a_record_in_text_leaves_out_what_it_has_not(void **state)
     assert_text_line("prog error: list /: ETIMEDOUT: late [pid 0]");
 }
 
+static void a_record_of_what_did_not_fail_is_information(void **state)
+{
+    const struct vf_error none = {.message = "done, late"};
+    const struct vf_record done = {
+        .operation = "unlink", .path = "/a", .error = &none};
+
+    vf_log_init("prog", VF_LOG_TEXT, VF_LOG_INFO);
+    vf_log_record(&done);
+    assert_text_line("prog info: unlink /a: done, late [pid 0]");
+    vf_log_init("prog", VF_LOG_TEXT, VF_LOG_WARNING);
+    vf_log_record(&done);
+    char *nothing = take();
+    assert_string_equal(nothing, "");
+    free(nothing);
+    vf_log_init("prog", VF_LOG_JSON, VF_LOG_INFO);
+    vf_log_record(&done);
+    struct vf_json *json = take_json();
+    assert_member(json, "level", "info");
+    assert_member(json, "errno", "");
+    vf_json_free(json);
+}
+
 static void a_record_in_json_has_every_field(void **state)
 {
     vf_log_init("prog", VF_LOG_JSON, VF_LOG_ERROR);
@@ -273,6 +295,7 @@ int main(void)
         captured_test(what_is_below_the_level_is_left_out),
         captured_test(a_record_in_text_says_all_it_has),
         captured_test(a_record_in_text_leaves_out_what_it_has_not),
+        captured_test(a_record_of_what_did_not_fail_is_information),
         captured_test(a_record_in_json_has_every_field),
         captured_test(json_escapes_what_a_terminal_would_act_on),
         captured_test(any_bytes_make_one_line_of_json),
