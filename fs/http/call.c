@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine.h"
 
+#include "vaultfs/clock.h"
 #include "vaultfs/secret.h"
 
 #include <ctype.h>
@@ -108,6 +109,7 @@ static bool copy_request(struct vf_http_call *call,
 {
     call->method = request->method;
     call->is_body_secret = request->is_body_secret;
+    call->group = request->group;
     if (request->body != NULL)
         call->body = vf_secret_ref(request->body);
     if (asprintf(&call->url, "%s%s", call->http->origin.base, request->path) <
@@ -130,16 +132,6 @@ static bool copy_request(struct vf_http_call *call,
     return add_own_headers(call);
 }
 
-static void init_changed(pthread_cond_t *changed)
-{
-    pthread_condattr_t attributes;
-
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(changed, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 int vf_http_call_new(struct vf_http *http,
                      const struct vf_http_request *request,
                      struct vf_http_call **ret, struct vf_error *err)
@@ -154,7 +146,10 @@ int vf_http_call_new(struct vf_http *http,
     call->http = http;
     call->socket = -1;
     atomic_init(&call->references, 1);
-    init_changed(&call->changed);
+    if (vf_clock_init_cond(&call->changed) < 0) {
+        free(call);
+        return out_of_memory(err);
+    }
     if (!copy_request(call, request)) {
         vf_http_call_unref(call);
         return out_of_memory(err);

@@ -24,6 +24,7 @@
 #include <string.h>
 
 #define CONCURRENCY 16
+#define SPARE_MIN 4
 #define REPLY_MAX ((size_t)32 * 1024 * 1024)
 
 /* curl_multi_wakeup() ends a poll; this is only how long one lasts. */
@@ -91,14 +92,41 @@ static void finish(struct vf_http_call *call, const struct vf_error *error)
     vf_http_call_unref(call);
 }
 
+/* http->lock is held, here and in may_start(). */
+static bool has_active(const struct vf_http *http, uint64_t group)
+{
+    const struct vf_http_call *call;
+
+    TAILQ_FOREACH(call, &http->active, link)
+    {
+        if (call->group == group)
+            return true;
+    }
+    return false;
+}
+
+/* One group may take all turns, and hang. What is spare is for the first call
+ * of each other one, so that it never waits for them. */
+static bool may_start(const struct vf_http *http,
+                      const struct vf_http_call *call)
+{
+    if (http->active_count < http->active_max)
+        return true;
+    return http->active_count < http->active_max + http->spare_max &&
+           !has_active(http, call->group);
+}
+
 /* The next call whose turn it is, moved to the active ones, or NULL. */
 static struct vf_http_call *next_turn(struct vf_http *http)
 {
-    struct vf_http_call *call = NULL;
+    struct vf_http_call *call;
 
     pthread_mutex_lock(&http->lock);
-    if (http->active_count < http->active_max)
-        call = TAILQ_FIRST(&http->queue);
+    TAILQ_FOREACH(call, &http->queue, link)
+    {
+        if (may_start(http, call))
+            break;
+    }
     if (call != NULL) {
         TAILQ_REMOVE(&http->queue, call, link);
         TAILQ_INSERT_TAIL(&http->active, call, link);
@@ -199,7 +227,7 @@ static int make_multi(struct vf_http *http, struct vf_error *err)
     curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
     /* One to keep for each turn, in either pool. */
     curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
-                      (long)http->active_max);
+                      (long)(http->active_max + http->spare_max));
     return 0;
 }
 
@@ -226,6 +254,8 @@ int vf_http_new(const struct vf_http_options *options, struct vf_http **ret,
     TAILQ_INIT(&http->active);
     http->active_max =
         options->concurrency != 0 ? options->concurrency : CONCURRENCY;
+    http->spare_max =
+        http->active_max / 4 > SPARE_MIN ? http->active_max / 4 : SPARE_MIN;
     http->reply_max = options->reply_max != 0 ? options->reply_max : REPLY_MAX;
 
     int result = vf_http_origin_init(&http->origin, options, err);

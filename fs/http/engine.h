@@ -32,7 +32,8 @@ struct vf_http {
     struct vf_http_call_list queue;  /* waiting for a turn, oldest first */
     struct vf_http_call_list active; /* with libcurl */
     unsigned active_count;
-    unsigned active_max;
+    unsigned active_max; /* constant, as is spare_max */
+    unsigned spare_max;  /* above active_max, for groups that have none */
     bool is_shut_down;
 };
 
@@ -54,6 +55,7 @@ struct vf_http_call {
     struct vf_secret *token;
     struct vf_secret *body;
     bool is_body_secret;
+    uint64_t group;
 
     /* The outcome. Guarded by http->lock, constant once settled. */
     pthread_cond_t changed;

@@ -46,6 +46,8 @@
  */
 #define UNACKNOWLEDGED_MAX_MS 20000
 
+#define NO_REPLY "the connection ended before the reply began"
+
 static int refuse(struct vf_http_call *call, int code, const char *why)
 {
     call->refused = code;
@@ -106,7 +108,7 @@ static int before_sending(void *data, char *peer_ip, char *own_ip,
     if (is_settled)
         return refuse(call, ECANCELED, "the caller has gone");
     if (is_repeated && call->method == VF_HTTP_POST)
-        return refuse(call, EREMOTEIO, "the connection ended before a reply");
+        return refuse(call, EREMOTEIO, NO_REPLY);
     atomic_fetch_add(&http->requests, 1);
     return CURL_PREREQFUNC_OK;
 }
@@ -325,6 +327,8 @@ bool vf_http_transfer_judge(struct vf_http_call *call, CURLcode result,
     } else if (result == CURLE_COULDNT_CONNECT) {
         /* libcurl's words name a host and port, also for a unix socket. */
         reason = strerror(os_errno != 0 ? (int)os_errno : code);
+    } else if (result == CURLE_SEND_FAIL_REWIND) {
+        reason = NO_REPLY; /* it had to be sent again: refuse_rewind */
     } else if (*reason == '\0') {
         reason = curl_easy_strerror(result);
     }

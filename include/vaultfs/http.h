@@ -31,7 +31,8 @@ struct vf_http_options {
     const char *base_url;
     const char *unix_socket; /* path, or NULL; its peer must be root or us */
     const char *cacert;      /* PEM file to trust instead of the system's */
-    unsigned concurrency;    /* requests in flight at once; 0: 16 */
+    unsigned concurrency;    /* requests in flight at once; 0: 16. A quarter
+                                more, at least 4, for groups that have none */
     size_t reply_max;        /* bytes of a reply's body; 0: 32 MiB */
 };
 
@@ -77,6 +78,8 @@ struct vf_http_request {
     struct vf_secret *token;  /* NULL: none is sent */
     struct vf_secret *body;   /* sent as application/json; NULL: no body */
     bool is_body_secret;      /* take the HTTP/1.1 path */
+    uint64_t group;           /* requests that may hang together, one vault's
+                                 say, have the same number; 0 is one, too */
     int64_t deadline_ms;      /* CLOCK_MONOTONIC */
 };
 
@@ -116,7 +119,8 @@ enum vf_http_fate {
  *                  form (a control character); nothing was sent
  *   -ENOMEM        no memory, or no descriptor
  * Requests above the concurrency limit wait their turn, first come first
- * served; the wait counts against the deadline. Blocks; hold no lock.
+ * served, but that one of a group with nothing in flight may start above it;
+ * the wait counts against the deadline. Blocks; hold no lock.
  */
 VF_MUST_CHECK int vf_http_perform(struct vf_http *http,
                                   const struct vf_http_request *request,

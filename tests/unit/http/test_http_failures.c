@@ -169,6 +169,9 @@ static void a_post_on_a_dying_connection_is_sent_once(void **state)
         struct outcome outcome =
             client_ask(http, VF_HTTP_POST, "/", bodies[i], PATIENCE_MS);
         expect_failure(&outcome, EREMOTEIO, VF_HTTP_UNKNOWN);
+        assert_non_null(strstr(outcome.err.message,
+                               ": the connection ended before the reply "
+                               "began"));
         assert_int_equal(server_requests(server), 2);
         assert_int_equal(vf_http_requests(http), 2);
         client_expect(http, "/", 200);

@@ -88,6 +88,7 @@ struct asker {
     struct vf_http *http;
     enum vf_http_method method;
     const char *path;
+    uint64_t group;
     int64_t timeout_ms;
     pthread_t thread;
     struct outcome outcome;
@@ -97,20 +98,37 @@ static void *ask(void *data)
 {
     struct asker *asker = data;
 
-    asker->outcome = client_ask(asker->http, asker->method, asker->path,
-                                asker->method == VF_HTTP_POST ? "{}" : NULL,
-                                asker->timeout_ms);
+    struct vf_secret *body =
+        asker->method == VF_HTTP_POST ? secret_of("{}") : NULL;
+
+    asker->outcome =
+        client_perform(asker->http, &(struct vf_http_request){
+                                        .method = asker->method,
+                                        .path = asker->path,
+                                        .group = asker->group,
+                                        .body = body,
+                                        .deadline_ms = vf_clock_monotonic_ms() +
+                                                       asker->timeout_ms,
+                                    });
+    vf_secret_unref(body);
     return NULL;
+}
+
+static void asker_start_in(struct asker *asker, struct vf_http *http,
+                           const char *path, uint64_t group)
+{
+    *asker = (struct asker){.http = http,
+                            .method = VF_HTTP_POST,
+                            .path = path,
+                            .group = group,
+                            .timeout_ms = PATIENCE_MS};
+    assert_int_equal(pthread_create(&asker->thread, NULL, ask, asker), 0);
 }
 
 static void asker_start(struct asker *asker, struct vf_http *http,
                         const char *path)
 {
-    *asker = (struct asker){.http = http,
-                            .method = VF_HTTP_POST,
-                            .path = path,
-                            .timeout_ms = PATIENCE_MS};
-    assert_int_equal(pthread_create(&asker->thread, NULL, ask, asker), 0);
+    asker_start_in(asker, http, path, 0);
 }
 
 static void asker_join(struct asker *asker)
@@ -361,6 +379,101 @@ static void turns_are_first_come_first_served(void **state)
     server_stop(server);
 }
 
+static void asker_expect_ok(struct asker *asker)
+{
+    asker_join(asker);
+    assert_int_equal(asker->outcome.result, 0);
+    assert_int_equal(asker->outcome.reply.status, 200);
+    vf_http_reply_done(&asker->outcome.reply);
+}
+
+/* R-wait: with all turns held by one group, and more of it waiting, a request
+ * of another is answered at once. */
+static void a_group_that_hangs_does_not_starve_the_others(void **state)
+{
+    enum { HUNG = 16, WAITING = 4 };
+    struct asker hung[HUNG + WAITING], other;
+    struct server *server = server_start(hold);
+    struct vf_http *http = client_new(server_url(server));
+
+    for (unsigned i = 0; i < HUNG + WAITING; i++)
+        asker_start_in(&hung[i], http, "/held", 1);
+    wait_for_waiters(HUNG + WAITING);
+    server_wait_requests(server, HUNG);
+    for (uint64_t group = 0; group <= 2; group += 2) {
+        asker_start_in(&other, http, "/at-once", group);
+        asker_expect_ok(&other);
+    }
+    server_open_gate(server);
+    for (unsigned i = 0; i < HUNG + WAITING; i++)
+        asker_expect_ok(&hung[i]);
+    assert_int_equal(server_in_flight_max(server), HUNG + 1);
+    vf_http_free(http);
+    server_stop(server);
+}
+
+static void spare_turns_are_one_a_group_and_have_an_end(void **state)
+{
+    static const struct {
+        unsigned concurrency;
+        unsigned in_flight;
+    } limits[] = {{2, 6}, {24, 30}};
+    struct asker askers[48];
+
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        struct server *server = server_start(hold);
+        struct vf_http *http = client_new_with(
+            &(struct vf_http_options){.base_url = server_url(server),
+                                      .concurrency = limits[i].concurrency});
+
+        waiters = 0;
+        /* One group takes all turns, eight others ask for three each. */
+        for (unsigned k = 0; k < 24; k++)
+            asker_start_in(&askers[k], http, "/held", 1);
+        wait_for_waiters(24);
+        server_wait_requests(server, limits[i].concurrency);
+        for (unsigned k = 24; k < 48; k++)
+            asker_start_in(&askers[k], http, "/held", k / 3);
+        wait_for_waiters(48);
+        server_wait_requests(server, limits[i].in_flight);
+        server_open_gate(server);
+        for (unsigned k = 0; k < 48; k++)
+            asker_expect_ok(&askers[k]);
+        assert_int_equal(server_in_flight_max(server), limits[i].in_flight);
+        vf_http_free(http);
+        server_stop(server);
+    }
+}
+
+static void what_may_start_is_first_come_first_served(void **state)
+{
+    static const struct {
+        const char *path;
+        uint64_t group;
+    } queued[] = {{"/a", 1}, {"/b", 2}, {"/c", 2}, {"/d", 1}};
+    struct asker held, askers[4];
+    struct server *server = server_start(note_order);
+    struct vf_http *http = client_new_with(&(struct vf_http_options){
+        .base_url = server_url(server), .concurrency = 1});
+
+    order[0] = '\0';
+    asker_start_in(&held, http, "/held", 1);
+    server_wait_requests(server, 1);
+    for (unsigned i = 0; i < 4; i++) {
+        asker_start_in(&askers[i], http, queued[i].path, queued[i].group);
+        wait_for_waiters(i + 2);
+    }
+    asker_expect_ok(&askers[1]);
+    asker_expect_ok(&askers[2]);
+    server_open_gate(server);
+    asker_expect_ok(&held);
+    asker_expect_ok(&askers[0]);
+    asker_expect_ok(&askers[3]);
+    assert_string_equal(order, "bcad");
+    vf_http_free(http);
+    server_stop(server);
+}
+
 static void shutdown_ends_every_request_and_refuses_new_ones(void **state)
 {
     struct server *server = server_start(hold);
@@ -451,6 +564,12 @@ int main(void)
         cmocka_unit_test_setup(a_hundred_callers_share_four_turns,
                                reset_counts),
         cmocka_unit_test_setup(turns_are_first_come_first_served, reset_counts),
+        cmocka_unit_test_setup(a_group_that_hangs_does_not_starve_the_others,
+                               reset_counts),
+        cmocka_unit_test_setup(spare_turns_are_one_a_group_and_have_an_end,
+                               reset_counts),
+        cmocka_unit_test_setup(what_may_start_is_first_come_first_served,
+                               reset_counts),
         cmocka_unit_test_setup(shutdown_ends_every_request_and_refuses_new_ones,
                                reset_counts),
         cmocka_unit_test_setup(shutdown_does_not_wait_for_a_resolver,
