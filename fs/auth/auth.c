@@ -9,6 +9,7 @@
  */
 #include "vaultfs/auth.h"
 
+#include "environment.h"
 #include "source.h"
 #include "vaultfs/secret.h"
 #include "vaultfs/text.h"
@@ -134,6 +135,7 @@ int vf_auth_new(const struct vf_auth_options *options, struct vf_auth **ret,
     int result = find_source(options, auth, err);
     if (result == 0)
         result = ask_source(auth, &auth->token, err);
+    vf_auth_wipe_variables(options);
     if (result < 0) {
         vf_auth_free(auth);
         return result;

@@ -133,8 +133,6 @@ static int find_default_env(const struct vf_auth_options *options, char **ret)
     return 0;
 }
 
-/* Unsetting alone only forgets where the bytes are: /proc/PID/environ would
- * still show them. */
 static int read_env(const char *variable, struct vf_secret **ret,
                     struct vf_error *err)
 {
@@ -149,14 +147,8 @@ static int read_env(const char *variable, struct vf_secret **ret,
                           "auth_access_token_env_var_not_configured");
         return result;
     }
-    char *value = getenv(variable);
-    size_t size = strlen(value);
-    int result = vf_secret_from(value, size, ret, err);
-    if (result == 0) {
-        vf_wipe(value, size);
-        (void)unsetenv(variable);
-    }
-    return result;
+    const char *value = getenv(variable);
+    return vf_secret_from(value, strlen(value), ret, err);
 }
 
 const struct vf_auth_source vf_auth_sources[] = {

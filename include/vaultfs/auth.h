@@ -36,8 +36,10 @@ struct vf_auth_options {
  *   -EINVAL   the token has a space or a control character, is empty or longer
  *             than VF_AUTH_TOKEN_MAX; token_file is not a regular file
  *   others    from opening and reading the file
- * A variable that was read is wiped from this process's environment block and
- * unset. *ret is freed with vf_auth_free(). Blocks for local files only.
+ * Every variable that the options name, not only the one that was read, is then
+ * wiped from this process's environment block and unset: so no other thread may
+ * be using the environment. *ret is freed with vf_auth_free(). Blocks for local
+ * files only.
  */
 VF_MUST_CHECK int vf_auth_new(const struct vf_auth_options *options,
                               struct vf_auth **ret, struct vf_error *err);

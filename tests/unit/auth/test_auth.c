@@ -255,10 +255,10 @@ static void the_first_source_that_is_configured_wins(void **state)
     static const char *const expected[] = {"pt-file", "pt-named", "pt-second"};
     struct vf_auth *auth;
 
-    assert_int_equal(setenv("VF_TEST_NAMED", "pt-named", 1), 0);
-    assert_int_equal(setenv("VF_TEST_FIRST", "", 1), 0);
-    assert_int_equal(setenv("VF_TEST_SECOND", "pt-second", 1), 0);
     for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(setenv("VF_TEST_NAMED", "pt-named", 1), 0);
+        assert_int_equal(setenv("VF_TEST_FIRST", "", 1), 0);
+        assert_int_equal(setenv("VF_TEST_SECOND", "pt-second", 1), 0);
         assert_int_equal(vf_auth_new(&options, &auth, NULL), 0);
         assert_token(auth, expected[i]);
         vf_auth_free(auth);
@@ -266,7 +266,41 @@ static void the_first_source_that_is_configured_wins(void **state)
             options.token_env = NULL;
         options.token_file = NULL;
     }
-    assert_int_equal(unsetenv("VF_TEST_FIRST"), 0);
+    assert_int_equal(unsetenv("VF_TEST_NAMED"), 0);
+}
+
+/* A token in the environment is as secret when another one is used. */
+static void every_variable_is_wiped_whatever_the_source(void **state)
+{
+    struct vf_auth_options options = {
+        .token_file = write_file("token", "pt-file", 7, 0600),
+        .token_env = "VF_TEST_NAMED",
+        .default_env = defaults,
+    };
+    char empty[sizeof(TOKEN)] = {0};
+    struct vf_auth *auth;
+
+    for (size_t i = 0; i < 3; i++) {
+        char entries[][40] = {"VF_TEST_NAMED=" TOKEN, "VF_TEST_FIRST=" TOKEN,
+                              "VF_TEST_SECOND=" TOKEN};
+        const size_t from = options.token_env != NULL ? 0 : 1;
+
+        for (size_t k = from; k < 3; k++)
+            assert_int_equal(putenv(entries[k]), 0);
+        assert_int_equal(vf_auth_new(&options, &auth, NULL), 0);
+        vf_auth_free(auth);
+        for (size_t k = from; k < 3; k++) {
+            const char *value = strchr(entries[k], '=') + 1;
+
+            assert_memory_equal(value, empty, sizeof(empty));
+        }
+        assert_null(getenv("VF_TEST_NAMED"));
+        assert_null(getenv("VF_TEST_FIRST"));
+        assert_null(getenv("VF_TEST_SECOND"));
+        if (options.token_file == NULL)
+            options.token_env = NULL;
+        options.token_file = NULL;
+    }
 }
 
 static void without_a_source_the_message_says_how_to_give_one(void **state)
@@ -372,6 +406,7 @@ int main(void)
         cmocka_unit_test(a_variable_is_wiped_from_the_environment_block),
         cmocka_unit_test(a_named_variable_that_is_unset_or_empty_is_an_error),
         cmocka_unit_test(the_first_source_that_is_configured_wins),
+        cmocka_unit_test(every_variable_is_wiped_whatever_the_source),
         cmocka_unit_test(without_a_source_the_message_says_how_to_give_one),
         cmocka_unit_test(a_refused_token_file_is_read_again),
         cmocka_unit_test(a_token_that_was_replaced_needs_no_source_any_more),
