@@ -8,7 +8,9 @@
 #include "vaultfs/spec.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "vaultfs/json.h"
 
@@ -177,6 +179,44 @@ static const char *find_flat_field(const struct vf_json *document)
     return NULL;
 }
 
+/* The name of the secret that a type of `auth` must have, or NULL. */
+static const char *find_secret_field(const char *type)
+{
+    const struct spec_shape *shape = auth_shapes;
+
+    while (shape->fields != NULL &&
+           (type == NULL || strcmp(shape->type, type) != 0))
+        shape++;
+    for (const struct spec_field *field = shape->fields;
+         field != NULL && field->key != NULL; field++)
+        if (field->kind == &secret)
+            return field->key;
+    return NULL;
+}
+
+/* Who copies what was read wants to hear of the secret, which no read shows,
+ * and not of the first field that a spec does not have. */
+static int refuse_metadata(struct spec_reader *reader,
+                           const struct vf_json *document)
+{
+    const char *type = vf_json_get_string(document, "type");
+    struct vf_json *part = NULL;
+    char param[64];
+
+    if (type == NULL || strcmp(type, "vault_credential") != 0 ||
+        !vf_json_get(document, "id", NULL))
+        return 0;
+    (void)vf_json_get(document, "auth", &part);
+    const char *key = find_secret_field(vf_json_get_string(part, "type"));
+    if (key == NULL || vf_json_get(part, key, NULL))
+        return 0;
+    (void)snprintf(param, sizeof(param), "auth.%s", key);
+    return vf_error_set_param(reader->err, EINVAL, param,
+                              "this is metadata as read: a new credential "
+                              "needs its secret, \"%s\"",
+                              param);
+}
+
 static int read_document(struct spec_reader *reader,
                          const struct vf_json *document)
 {
@@ -187,6 +227,9 @@ static int read_document(struct spec_reader *reader,
         return vf_error_set(reader->err, EINVAL,
                             "a spec must be an object, not %s",
                             vf_json_type_name(type));
+    int result = refuse_metadata(reader, document);
+    if (result < 0)
+        return result;
     if (flat_field == NULL)
         return spec_read_shapes(reader, nested_shapes, "", document);
     if (vf_json_get(document, "auth", NULL))

@@ -113,6 +113,9 @@ struct vf_spec {
  * could itself be a misplaced secret (long, or with a digit or another odd
  * character) is told by its position, and param names what it is in.
  *
+ * A credential as a read shows it, given back as it is, is told apart from
+ * other mistakes: err->param is then the secret that it lacks.
+ *
  * A missing secret is refused here; vf_spec_parse() is for a credential that
  * does not exist yet or whose secret is rotated.
  *

@@ -617,6 +617,60 @@ static void check_damaged(const char *text, size_t size, unsigned *accepted)
     vf_spec_free(spec);
 }
 
+/* What a read shows of a credential whose auth has these members. */
+#define AS_READ(auth)                                                          \
+    "{\"id\":\"vcred_1\",\"type\":\"vault_credential\",\"vault_id\":\"vault_"  \
+    "1\""                                                                      \
+    ",\"auth\":{" auth "},\"display_name\":null,\"metadata\":{},"              \
+    "\"archived_at\":null}"
+
+static void metadata_as_read_lacks_its_secret(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *param;
+    } cases[] = {
+        {AS_READ("\"type\":\"static_bearer\"," URL), "auth.token"},
+        {AS_READ("\"type\":\"mcp_oauth\",\"expires_at\":null," URL),
+         "auth.access_token"},
+        {AS_READ("\"type\":\"environment_variable\",\"secret_name\":\"A\""),
+         "auth.secret_value"},
+    };
+    struct vf_spec *spec = NULL;
+    struct vf_error err;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_int_equal(
+            vf_spec_parse(cases[i].text, strlen(cases[i].text), &spec, &err),
+            -EINVAL);
+        assert_string_equal(err.param, cases[i].param);
+        assert_non_null(strstr(err.message, "metadata as read"));
+    }
+}
+
+/* Where the secret is there, or the type is none, that is not the trouble. */
+static void what_only_resembles_metadata_is_told_its_own_mistake(void **state)
+{
+    static const char *const texts[] = {
+        AS_READ("\"type\":\"static_bearer\"," URL ",\"token\":\"" CANARY "\""),
+        AS_READ("\"type\":\"telepathy\""),
+        AS_READ(""),
+        "{\"id\":1,\"type\":\"vault_credential\",\"auth\":3}",
+        "{\"id\":1,\"type\":\"vault_credential\"}",
+        "{\"type\":\"vault_credential\",\"auth\":{\"type\":\"static_bearer\"}}",
+        "{\"id\":1,\"type\":\"vault\",\"auth\":{\"type\":\"static_bearer\"}}",
+    };
+    struct vf_spec *spec = NULL;
+    struct vf_error err;
+
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        assert_int_equal(vf_spec_parse(texts[i], strlen(texts[i]), &spec, &err),
+                         -EINVAL);
+        assert_null(strstr(err.message, "metadata as read"));
+        assert_null(strstr(err.message, CANARY));
+    }
+}
+
 static void a_damaged_spec_is_refused_or_whole(void **state)
 {
     static const char *const seeds[] = {
@@ -662,6 +716,8 @@ int main(void)
         cmocka_unit_test(a_refusal_says_what_is_wrong),
         cmocka_unit_test(a_spec_has_a_largest_size),
         cmocka_unit_test(auth_types_have_the_services_names),
+        cmocka_unit_test(metadata_as_read_lacks_its_secret),
+        cmocka_unit_test(what_only_resembles_metadata_is_told_its_own_mistake),
         cmocka_unit_test(a_damaged_spec_is_refused_or_whole),
     };
 
