@@ -2,8 +2,9 @@
 #include "vaultfs/api.h"
 
 #include "call.h"
-#include "dialect.h"
+#include "change.h"
 #include "reply.h"
+#include "vaultfs/clock.h"
 #include "vaultfs/secret.h"
 #include "vaultfs/spec.h"
 #include "vaultfs/text.h"
@@ -58,6 +59,23 @@ static int make_path(const struct vf_dialect *dialect,
     return 0;
 }
 
+/*
+ * What a 404 means where it is not that something is gone: the list of vaults
+ * is always there, or else we have asked at the wrong place. Without a row it
+ * is ENOENT.
+ */
+static const char *const never_gone[VF_ROUTES] = {
+    [VF_ROUTE_VAULTS] = "; that was its list of vaults: is the base URL right?",
+};
+
+/* Requests about one vault must not stand in the way of all others. */
+static uint64_t group_of(const struct target *target)
+{
+    const char *id = target->vault_id;
+
+    return id != NULL ? vf_hash64(id, strlen(id)) : 0;
+}
+
 /* One operation from its target to its outputs. */
 static int run(struct vf_api *api, const struct target *target,
                struct vf_call *call, struct vf_reading *reading,
@@ -70,6 +88,8 @@ static int run(struct vf_api *api, const struct target *target,
     if (result < 0)
         return result;
     call->path = path;
+    call->group = group_of(target);
+    call->never_gone = never_gone[target->route];
     reading->dialect = api->dialect;
     result = vf_call_perform(api, call, &reply, err);
     free(path);
@@ -260,7 +280,9 @@ static int update_credential(void *service, const char *vault_id,
 
     if (result < 0)
         return result;
-    result = begin_body(&writer, &body, err);
+    result = vf_change_check(api->dialect->fields, spec, current, err);
+    if (result == 0)
+        result = begin_body(&writer, &body, err);
     if (result == 0) {
         api->dialect->write_update(&writer, name, spec, current);
         result = run_write(api, &target, &writer, &call, &reading, err);
@@ -362,7 +384,6 @@ int vf_api_new(const char *dialect, struct vf_http *http, struct vf_auth *auth,
                struct vf_api **ret, struct vf_error *err)
 {
     const struct vf_dialect *table = find_dialect(dialect);
-    pthread_condattr_t attributes;
 
     if (table == NULL)
         return vf_error_set(err, EINVAL, "there is no dialect \"%s\"", dialect);
@@ -372,11 +393,11 @@ int vf_api_new(const char *dialect, struct vf_http *http, struct vf_auth *auth,
     api->dialect = table;
     api->http = http;
     api->auth = auth;
+    if (vf_clock_init_cond(&api->is_over) < 0) {
+        free(api);
+        return vf_error_set(err, ENOMEM, "no memory");
+    }
     pthread_mutex_init(&api->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&api->is_over, &attributes);
-    pthread_condattr_destroy(&attributes);
     *ret = api;
     return 0;
 }

@@ -48,13 +48,19 @@ static int send_once(struct vf_api *api, const struct vf_call *call,
         .token = progress->token,
         .body = call->body,
         .is_body_secret = call->is_body_secret,
+        .group = call->group,
         .deadline_ms = call->deadline_ms,
     };
 
     if (call->method != VF_HTTP_GET && dialect->idempotency_header != NULL)
         headers[request.headers_count++] =
             (struct vf_http_header){dialect->idempotency_header, progress->key};
-    return vf_http_perform(api->http, &request, ret, ret_fate, err);
+    int result = vf_http_perform(api->http, &request, ret, ret_fate, err);
+    /* What the reply does not say, the service's own log does. */
+    if (result == 0 && ret->request_id[0] == '\0')
+        vf_error_copy(ret->request_id, sizeof(ret->request_id),
+                      progress->request_id);
+    return result;
 }
 
 static bool is_success(const struct vf_call *call, int status)
@@ -71,7 +77,14 @@ static int read_failure(const struct vf_call *call,
 
     memcpy(secrets, call->secrets, sizeof(call->secrets));
     secrets[VF_CALL_SECRETS - 1] = progress->token;
-    return vf_failure_read(reply, call->intent, secrets, VF_CALL_SECRETS, err);
+    int result =
+        vf_failure_read(reply, call->intent, secrets, VF_CALL_SECRETS, err);
+    if (reply->status != 404 || call->never_gone == NULL)
+        return result;
+    vf_failure_add(err, call->never_gone);
+    if (err != NULL)
+        err->code = EBADMSG;
+    return -EBADMSG;
 }
 
 /* A request that got no reply. */

@@ -31,10 +31,12 @@ struct vf_call {
     enum vf_http_method method;
     enum vf_api_intent intent;
     const char *path;
+    uint64_t group;         /* see struct vf_http_request */
     struct vf_secret *body; /* NULL: none */
     bool is_body_secret;
     const struct vf_secret *secrets[VF_CALL_SECRETS - 1]; /* in the body */
-    bool is_gone_success; /* 404 is what was wanted */
+    bool is_gone_success;   /* 404 is what was wanted */
+    const char *never_gone; /* added to a 404, which is then EBADMSG; or NULL */
     int64_t deadline_ms;
 };
 

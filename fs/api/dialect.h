@@ -8,6 +8,8 @@
 
 #include "vaultfs/json.h"
 
+#include <stddef.h>
+
 struct vf_spec;
 
 enum vf_route {
@@ -36,6 +38,25 @@ struct vf_shape {
                              objects; never shown. NULL: none */
 };
 
+/* A field of a spec that replies show, and what an update can do to it. */
+struct vf_field {
+    const char *param; /* its dotted name, in a spec and in a reply */
+    enum {
+        VF_FIELD_TEXT,  /* place is of a char *, NULL for none */
+        VF_FIELD_VALUE, /* of a struct vf_json *, NULL for none */
+        VF_FIELD_PART   /* of a bool: whether there is such an object */
+    } kind;
+    size_t place; /* offset in struct vf_spec */
+    enum {
+        VF_FIELD_IS_FIXED = 0,
+        VF_FIELD_CAN_SET = 1,
+        VF_FIELD_CAN_CLEAR = 2, /* by null */
+        /* One that is not shown may be there all the same, and one that was
+         * not given may be shown: only two values can differ. */
+        VF_FIELD_IS_TACIT = 4
+    } flags;
+};
+
 struct vf_dialect {
     const char *name;
     const char *token_header;
@@ -49,13 +70,16 @@ struct vf_dialect {
     const char *archive_body;
     struct vf_shape vault;
     struct vf_shape credential;
+    const struct vf_field *fields; /* of a credential, up to one without a
+                                      param; the rest is identity or secret */
 
     /* Writers of bodies; a failure sticks in the writer. */
     void (*write_vault)(struct vf_json_writer *writer,
                         const char *display_name);
     void (*write_credential)(struct vf_json_writer *writer, const char *name,
                              const struct vf_spec *spec);
-    /* current: the credential as last seen, or NULL. */
+    /* current: the credential as last seen, or NULL. The spec asks for nothing
+     * that an update cannot do. */
     void (*write_update)(struct vf_json_writer *writer, const char *name,
                          const struct vf_spec *spec,
                          const struct vf_json *current);

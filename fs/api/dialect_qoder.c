@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "dialect.h"
 
+#include "change.h"
 #include "vaultfs/secret.h"
 #include "vaultfs/spec.h"
 
@@ -11,6 +12,28 @@ static const char *const value_members[VF_AUTH_TYPES] = {
     [VF_AUTH_STATIC_BEARER] = "token",
     [VF_AUTH_MCP_OAUTH] = "access_token",
     [VF_AUTH_ENVIRONMENT_VARIABLE] = "secret_value",
+};
+
+#define AT(member) offsetof(struct vf_spec, member)
+
+/* A reply leaves out what the credential was made without, but for fields that
+ * every such credential has, or that replies do not promise to show. Null is
+ * known to clear the expiry, and nothing else. */
+static const struct vf_field fields[] = {
+    {"auth.expires_at", VF_FIELD_TEXT, AT(expires_at),
+     VF_FIELD_CAN_SET | VF_FIELD_CAN_CLEAR},
+    {"auth.refresh", VF_FIELD_PART, AT(refresh.is_present), VF_FIELD_IS_FIXED},
+    {"auth.refresh.client_id", VF_FIELD_TEXT, AT(refresh.client_id),
+     VF_FIELD_IS_TACIT},
+    {"auth.refresh.token_endpoint", VF_FIELD_TEXT, AT(refresh.token_endpoint),
+     VF_FIELD_IS_TACIT},
+    {"auth.refresh.resource", VF_FIELD_TEXT, AT(refresh.resource),
+     VF_FIELD_IS_FIXED},
+    {"auth.refresh.scope", VF_FIELD_TEXT, AT(refresh.scope), VF_FIELD_CAN_SET},
+    {"auth.networking", VF_FIELD_VALUE, AT(networking), VF_FIELD_IS_TACIT},
+    {"auth.injection_location", VF_FIELD_VALUE, AT(injection_location),
+     VF_FIELD_IS_TACIT},
+    {NULL},
 };
 
 static void write_text(struct vf_json_writer *writer, const char *key,
@@ -128,7 +151,7 @@ static void write_credential(struct vf_json_writer *writer, const char *name,
     vf_json_write_end(writer, '}');
 }
 
-/* What never changes (client_id, token_endpoint, resource) is left out. */
+/* What never changes is as it is: it need not be sent. */
 static void write_refresh_update(struct vf_json_writer *writer,
                                  const struct vf_spec_refresh *refresh)
 {
@@ -142,6 +165,18 @@ static void write_refresh_update(struct vf_json_writer *writer,
     vf_json_write_end(writer, '}');
 }
 
+/* An expiry belongs to its token: the old one says nothing about the new. */
+static void write_expiry_update(struct vf_json_writer *writer,
+                                const struct vf_spec *spec,
+                                const struct vf_json *current)
+{
+    if (spec->expires_at != NULL)
+        write_text(writer, "expires_at", spec->expires_at);
+    else if (spec->is_expiry_cleared ||
+             vf_change_is_shown(current, "auth.expires_at"))
+        vf_json_write_null(writer, "expires_at");
+}
+
 static void write_update(struct vf_json_writer *writer, const char *name,
                          const struct vf_spec *spec,
                          const struct vf_json *current)
@@ -150,9 +185,7 @@ static void write_update(struct vf_json_writer *writer, const char *name,
     vf_json_write_begin(writer, "auth", '{');
     write_text(writer, "type", vf_auth_type_name(spec->type));
     write_secret(writer, value_members[spec->type], spec->value);
-    write_text(writer, "expires_at", spec->expires_at);
-    if (spec->is_expiry_cleared)
-        vf_json_write_null(writer, "expires_at");
+    write_expiry_update(writer, spec, current);
     write_refresh_update(writer, &spec->refresh);
     vf_json_write_end(writer, '}');
     if (spec->metadata != NULL)
@@ -196,6 +229,7 @@ const struct vf_dialect vf_dialect_qoder = {
             .parent = "vault_id",
             .auth = "auth",
         },
+    .fields = fields,
     .write_vault = write_vault,
     .write_credential = write_credential,
     .write_update = write_update,

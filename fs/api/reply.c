@@ -13,7 +13,7 @@ static int parse_reply(const struct vf_http_reply *reply, struct vf_json **ret,
     int result = vf_json_parse(reply->body, reply->body_size, ret, &reason);
 
     if (result == -EINVAL)
-        return vf_error_set(err, EBADMSG, "the service's reply is not JSON: %s",
+        return vf_error_set(err, EBADMSG, "the service's reply: %s",
                             reason.message);
     return result < 0 ? vf_error_set(err, -result, "no memory") : 0;
 }

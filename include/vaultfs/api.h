@@ -55,7 +55,9 @@ void vf_page_done(struct vf_page *page);
  * (CLOCK_MONOTONIC; for all attempts together) and may be called from any
  * thread; hold no lock. Outputs are untouched on failure, and are released with
  * vf_object_done() or vf_page_done(). Errors are those of vf_api_errno() and
- * vf_http_perform(); err has the service's own message and request id.
+ * vf_http_perform(); err has the service's own message and request id, or else
+ * the request id that was sent. A 404 for the list of vaults itself, which is
+ * never gone, is -EBADMSG: the base URL is wrong.
  */
 struct vf_service_ops {
     /* cursor NULL: the first page. Archived objects are left out. */
@@ -81,8 +83,10 @@ struct vf_service_ops {
     /* Rotate in place: the spec's secrets, and its metadata where it has any:
      * that is then all of the metadata but the name. current_text is the
      * credential as last seen (vf_object.text; NULL: unknown): a merge patch
-     * removes only keys that it names. name as for create. -ENOENT: 404.
-     * -EOPNOTSUPP: 405 or 501. */
+     * removes only keys that it names. An expiry that it shows and the spec
+     * lacks is cleared. A difference that an update cannot make is -EINVAL
+     * before any request, and err->param names the field. name as for create.
+     * -ENOENT: 404. -EOPNOTSUPP: 405 or 501. */
     int (*update_credential)(void *service, const char *vault_id,
                              const char *id, const char *name,
                              const struct vf_spec *spec,

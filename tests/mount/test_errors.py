@@ -66,6 +66,7 @@ STATUSES = {
 EXCEPTIONS = {
     ("create", 409): errno.EEXIST,
     ("mkdir", 409): errno.EEXIST,
+    ("mkdir", 404): errno.EBADMSG,  # the list of vaults is never gone
     ("delete", 404): DONE,  # gone is gone
     ("rmdir", 404): DONE,
 }

@@ -54,6 +54,7 @@ static void record(const struct vf_http_request *request,
 {
     ret->method = request->method;
     ret->is_body_secret = request->is_body_secret;
+    ret->group = request->group;
     ret->at_ms = vf_clock_monotonic_ms();
     copy(ret->path, sizeof(ret->path), request->path, strlen(request->path));
     for (size_t i = 0; i < request->headers_count; i++) {

@@ -31,6 +31,7 @@ struct fake_request {
     char token[64]; /* with the header's name and prefix */
     char body[4096];
     bool is_body_secret;
+    uint64_t group;
     int64_t at_ms;
 };
 

@@ -397,6 +397,60 @@ static void an_update_names_the_metadata_that_vanishes(void **state)
     vf_secret_unref(spec.value);
 }
 
+/* An update over a credential as last seen; its body is request 1's. */
+static int update_over(const struct vf_spec *spec, const char *current,
+                       struct vf_error *err)
+{
+    struct vf_object object;
+    int result = fixture.service.ops->update_credential(
+        fixture.service.self, "v1", "c1", "n.json", spec, current,
+        strlen(current), now_ms + DEADLINE_MS, &object, err);
+
+    if (result == 0)
+        vf_object_done(&object);
+    return result;
+}
+
+static void an_expiry_that_is_not_given_again_is_cleared(void **state)
+{
+    static const struct {
+        const char *current;
+        const char *sent;
+    } cases[] = {
+        {"{\"auth\":{\"expires_at\":\"2030-01-01T00:00:00Z\"}}",
+         ",\"expires_at\":null"},
+        {"{\"auth\":{\"expires_at\":null}}", ""},
+        {"{\"auth\":{}}", ""},
+    };
+    struct vf_spec spec = {.type = VF_AUTH_MCP_OAUTH, .value = secret_of("s")};
+    char body[256];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        SCRIPT({.status = 200, .body = CREDENTIAL});
+        assert_int_equal(update_over(&spec, cases[i].current, NULL), 0);
+        (void)snprintf(body, sizeof(body),
+                       "{\"auth\":{\"type\":\"mcp_oauth\",\"access_token\":"
+                       "\"s\"%s}}",
+                       cases[i].sent);
+        assert_string_equal(fake_http_request(1)->body, body);
+    }
+    vf_secret_unref(spec.value);
+}
+
+static void what_an_update_cannot_do_is_refused_before_any_request(void **state)
+{
+    struct vf_spec spec = {.type = VF_AUTH_MCP_OAUTH,
+                           .value = secret_of("s"),
+                           .refresh.is_present = true};
+    struct vf_error err;
+
+    fake_http_script(NULL, 0);
+    assert_int_equal(update_over(&spec, "{\"auth\":{}}", &err), -EINVAL);
+    assert_string_equal(err.param, "auth.refresh");
+    assert_int_equal(fake_http_count(), 0);
+    vf_secret_unref(spec.value);
+}
+
 static void what_passes_is_asked_again_under_the_same_key(void **state)
 {
     SCRIPT({.status = 503}, {.status = 429, .retry_after_s = 1 + 3},
@@ -617,6 +671,81 @@ static void shut_down(void)
     vf_api_shutdown(fixture.api);
 }
 
+static void the_list_of_vaults_is_never_gone(void **state)
+{
+    const struct vf_service_ops *ops = fixture.service.ops;
+    void *self = fixture.service.self;
+    int64_t deadline = now_ms + DEADLINE_MS;
+    struct vf_object object;
+    struct vf_page page;
+    struct vf_error err;
+
+    SCRIPT({.status = 404}, {.status = 404, .body = ENVELOPE("t", "no route")},
+           {.status = 404}, {.status = 404});
+    assert_int_equal(list_code(&err), -EBADMSG);
+    assert_int_equal(err.code, EBADMSG);
+    assert_int_equal(err.http_status, 404);
+    assert_non_null(strstr(err.message, "404; that was its list of vaults"));
+    assert_int_equal(ops->create_vault(self, "a", deadline, &object, &err),
+                     -EBADMSG);
+    assert_non_null(strstr(err.message, "no route"));
+    assert_non_null(strstr(err.message, "is the base URL right?"));
+
+    /* A vault may be. */
+    assert_int_equal(
+        ops->list_credentials(self, "v1", NULL, deadline, &page, &err),
+        -ENOENT);
+    assert_null(strstr(err.message, "base URL"));
+    assert_int_equal(create_bearer("s", &err), -ENOENT);
+}
+
+static void requests_about_one_vault_are_a_group(void **state)
+{
+    const struct vf_service_ops *ops = fixture.service.ops;
+    void *self = fixture.service.self;
+    int64_t deadline = now_ms + DEADLINE_MS;
+    struct vf_page page;
+
+    SCRIPT({.status = 404}, {.status = 204}, {.status = 400}, {.status = 400},
+           {.status = 400});
+    (void)list_code(NULL);
+    assert_int_equal(delete_vault(NULL), 0);
+    (void)create_bearer("s", NULL);
+    assert_true(ops->list_credentials(self, "v1", NULL, deadline, &page, NULL) <
+                0);
+    assert_true(ops->list_credentials(self, "v2", NULL, deadline, &page, NULL) <
+                0);
+    assert_true(fake_http_request(1)->group == 0);
+    assert_true(fake_http_request(2)->group != 0);
+    assert_true(fake_http_request(3)->group == fake_http_request(2)->group);
+    assert_true(fake_http_request(4)->group == fake_http_request(2)->group);
+    assert_true(fake_http_request(5)->group != fake_http_request(2)->group);
+}
+
+/* Whatever a record is about, there is an id to look for in a log. */
+static void a_record_has_the_id_that_was_sent_if_no_other(void **state)
+{
+    static const struct fake_answer answers[] = {
+        {.silence = EBADMSG, .fate = VF_HTTP_UNKNOWN},
+        {.status = 200, .body = "<html>"},
+        {.status = 200, .body = "{\"data\":1}"},
+        {.status = 202},
+        {.status = 404},
+        {.status = 500, .should_retry = "false"},
+    };
+    struct vf_error err;
+
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        fake_http_script(&answers[i], 1);
+        assert_true(create_bearer("s", &err) < 0);
+        assert_true(is_uuid4(err.request_id));
+        assert_string_equal(err.request_id, fake_http_request(1)->request_id);
+    }
+    SCRIPT({.status = 200, .body = "<html>", .request_id = "theirs"});
+    assert_int_equal(create_bearer("s", &err), -EBADMSG);
+    assert_string_equal(err.request_id, "theirs");
+}
+
 static void a_pause_ends_when_the_api_is_shut_down(void **state)
 {
     SCRIPT({.status = 503});
@@ -661,6 +790,8 @@ int main(void)
         TEST(the_name_is_kept_in_the_metadata_on_create),
         TEST(an_oauth_spec_is_written_whole_on_create),
         TEST(an_update_names_the_metadata_that_vanishes),
+        TEST(an_expiry_that_is_not_given_again_is_cleared),
+        TEST(what_an_update_cannot_do_is_refused_before_any_request),
         TEST(what_passes_is_asked_again_under_the_same_key),
         TEST(after_three_attempts_the_last_reason_is_told),
         TEST(a_pause_beyond_the_deadline_is_not_waited_for),
@@ -677,6 +808,9 @@ int main(void)
         TEST(a_redirect_is_refused_and_names_its_target),
         TEST(a_duplicate_is_eexist_on_create_only),
         TEST(a_success_that_is_not_what_was_promised_is_ebadmsg),
+        TEST(the_list_of_vaults_is_never_gone),
+        TEST(requests_about_one_vault_are_a_group),
+        TEST(a_record_has_the_id_that_was_sent_if_no_other),
         TEST(a_pause_ends_when_the_api_is_shut_down),
         TEST(an_unknown_dialect_is_refused),
     };
