@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon.h"
 
+#include "place.h"
+
 #include "vaultfs/log.h"
 #include "vaultfs/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <unistd.h>
+
+#define LOG_NAME "vaultfs.log"
 
 void vf_daemon_fill_standard(void)
 {
@@ -114,9 +123,68 @@ int vf_daemon_report(int fd, int status, const char *text)
     return result;
 }
 
-int vf_daemon_settle(struct vf_error *err)
+static bool is_syslog_there(void)
+{
+    static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
+    const struct sockaddr_un address = {.sun_family = AF_UNIX,
+                                        .sun_path = _PATH_LOG};
+    bool is_there = false;
+
+    for (size_t i = 0; !is_there && i < 2; i++) {
+        int fd = socket(AF_UNIX, types[i] | SOCK_CLOEXEC, 0);
+
+        is_there = connect(fd, (const struct sockaddr *)&address,
+                           sizeof(address)) == 0;
+        if (fd >= 0)
+            (void)close(fd);
+    }
+    return is_there;
+}
+
+/* A file of our own. On success its path is appended. */
+static int open_own_log(int *ret_fd, struct vf_buf *path)
+{
+    char *directory = vf_place_find("XDG_STATE_HOME", ".local/state");
+    int directory_fd;
+    int result = directory != NULL
+                     ? vf_place_open(directory, &directory_fd, NULL)
+                     : -ENOMEM;
+
+    if (result == 0) {
+        result = vf_place_open_log(directory_fd, LOG_NAME, ret_fd, NULL);
+        (void)close(directory_fd);
+    }
+    if (result == 0)
+        vf_buf_printf(path, "%s/" LOG_NAME, directory);
+    free(directory);
+    return result;
+}
+
+/* Where nobody may be looking any more, say where to look from now on. When
+ * there is no place at all, standard error is better than none. */
+static void settle_log(int null_fd, struct vf_buf *notice)
 {
     struct stat st;
+    struct vf_buf path = VF_BUF_INIT;
+    int log_fd;
+
+    if (fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode))
+        return;
+    if (is_syslog_there()) {
+        vf_log_to_syslog();
+        (void)dup2(null_fd, STDERR_FILENO);
+        vf_buf_puts(notice, "errors are logged to syslog");
+    } else if (open_own_log(&log_fd, &path) == 0) {
+        (void)dup2(log_fd, STDERR_FILENO);
+        (void)close(log_fd);
+        vf_buf_puts(notice, "errors are logged to ");
+        vf_buf_put_escaped(notice, path.data, path.size);
+    }
+    vf_buf_free(&path);
+}
+
+int vf_daemon_settle(struct vf_buf *notice, struct vf_error *err)
+{
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     if (null < 0 || chdir("/") < 0)
@@ -124,10 +192,7 @@ int vf_daemon_settle(struct vf_error *err)
                             strerror(errno));
     (void)dup2(null, STDIN_FILENO);
     (void)dup2(null, STDOUT_FILENO);
-    if (fstat(STDERR_FILENO, &st) < 0 || !S_ISREG(st.st_mode)) {
-        (void)dup2(null, STDERR_FILENO);
-        vf_log_to_syslog();
-    }
+    settle_log(null, notice);
     (void)close(null);
     return 0;
 }

@@ -11,6 +11,8 @@
 
 #include "vaultfs/error.h"
 
+struct vf_buf;
+
 /* Have 0, 1 and 2 open, on /dev/null where they are not: a lock that was opened
  * as descriptor 0 would be lost when standard input is replaced. */
 void vf_daemon_fill_standard(void);
@@ -34,9 +36,12 @@ VF_MUST_CHECK int vf_daemon_report(int fd, int status, const char *text);
 
 /*
  * Let go of where we were started: the directory, standard input and output.
- * Standard error is kept when it is a regular file, because then the user
- * wants the log there; otherwise the log goes to syslog from now on.
+ * Standard error is kept when it is a regular file, because then the user wants
+ * the log there. Otherwise the log goes, from now on, to syslog where there is
+ * one, else to a file of our own, $XDG_STATE_HOME/vaultfs/vaultfs.log, and one
+ * line that says so is appended to notice. Where neither can be had standard
+ * error is kept, whatever it is.
  */
-VF_MUST_CHECK int vf_daemon_settle(struct vf_error *err);
+VF_MUST_CHECK int vf_daemon_settle(struct vf_buf *notice, struct vf_error *err);
 
 #endif

@@ -155,12 +155,13 @@ static int spawn(const char *const argv[], int output_fd, int log_fd,
     return 0;
 }
 
-/* The last line of a log, or "" when there is none. */
-static void last_line(int log_fd, char *ret, size_t ret_size)
+/* The last line of a log that was written from an offset on, or "". */
+static void last_line(int log_fd, off_t from, char *ret, size_t ret_size)
 {
     off_t end = lseek(log_fd, 0, SEEK_END);
-    off_t start = end > (off_t)ret_size - 1 ? end - (off_t)ret_size + 1 : 0;
-    ssize_t size = end > 0 ? pread(log_fd, ret, ret_size - 1, start) : 0;
+    off_t start =
+        end - from >= (off_t)ret_size ? end - (off_t)ret_size + 1 : from;
+    ssize_t size = end > from ? pread(log_fd, ret, ret_size - 1, start) : 0;
 
     while (size > 0 && ret[size - 1] == '\n')
         size--;
@@ -170,14 +171,17 @@ static void last_line(int log_fd, char *ret, size_t ret_size)
         memmove(ret, line + 1, strlen(line));
 }
 
-static int complain(const char *program, int log_fd, int code,
+/* log_size is what the log had before the program ran: earlier reasons are not
+ * this one's. */
+static int complain(const char *program, int log_fd, off_t log_size, int code,
                     struct vf_error *err)
 {
     char line[VF_ERROR_MESSAGE_MAX / 2];
 
-    last_line(log_fd, line, sizeof(line));
-    return vf_error_set(err, code, "%s failed: %s", program,
-                        line[0] != '\0' ? line : "it gave no reason");
+    last_line(log_fd, log_size, line, sizeof(line));
+    if (line[0] == '\0')
+        return vf_error_set(err, code, "%s gave no reason", program);
+    return vf_error_set(err, code, "%s", line);
 }
 
 static void reap(pid_t pid, int *ret_status)
@@ -206,6 +210,7 @@ static int wait_until_ready(pid_t pid, int fd)
 
 int vf_launch_server(const char *const argv[], int log_fd, struct vf_error *err)
 {
+    off_t log_size = lseek(log_fd, 0, SEEK_END);
     int ready[2];
     pid_t pid;
 
@@ -215,7 +220,7 @@ int vf_launch_server(const char *const argv[], int log_fd, struct vf_error *err)
     int result = spawn(argv, -1, log_fd, ready[1], &pid, err);
     (void)close(ready[1]);
     if (result == 0 && wait_until_ready(pid, ready[0]) < 0)
-        result = complain(argv[0], log_fd, ECONNREFUSED, err);
+        result = complain(argv[0], log_fd, log_size, ECONNREFUSED, err);
     (void)close(ready[0]);
     return result;
 }
@@ -223,6 +228,7 @@ int vf_launch_server(const char *const argv[], int log_fd, struct vf_error *err)
 int vf_launch_tool(const char *const argv[], int output_fd, int log_fd,
                    struct vf_error *err)
 {
+    off_t log_size = lseek(log_fd, 0, SEEK_END);
     pid_t pid;
     int status = -1;
     int result = spawn(argv, output_fd, log_fd, -1, &pid, err);
@@ -230,5 +236,7 @@ int vf_launch_tool(const char *const argv[], int output_fd, int log_fd,
     if (result < 0)
         return result;
     reap(pid, &status);
-    return status == 0 ? 0 : complain(argv[0], log_fd, EREMOTEIO, err);
+    if (status == 0)
+        return 0;
+    return complain(argv[0], log_fd, log_size, EREMOTEIO, err);
 }

@@ -14,8 +14,8 @@
 
 /*
  * Start a server and wait until it writes a byte to VF_LAUNCH_READY_FD. argv
- * ends with NULL; log_fd is open for reading too: its last line is the reason
- * when the server does not start (-ECONNREFUSED).
+ * ends with NULL; log_fd is open for reading too: the last line that it gets is
+ * the reason when the server does not start (-ECONNREFUSED).
  */
 VF_MUST_CHECK int vf_launch_server(const char *const argv[], int log_fd,
                                    struct vf_error *err);

@@ -16,20 +16,17 @@
 #include "local.h"
 
 #include "launch.h"
+#include "place.h"
 #include "source.h"
-
-#include "vaultfs/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -49,74 +46,16 @@ static int failed(struct vf_error *err, const char *what, const char *path)
                         strerror(code));
 }
 
-static const char *home(void)
-{
-    const char *path = getenv("HOME");
-
-    if (path != NULL && path[0] == '/')
-        return path;
-    const struct passwd *user = getpwuid(getuid());
-    return user != NULL ? user->pw_dir : "/";
-}
-
+/* Of the service of this name. */
 static char *service_directory(const char *name)
 {
-    const char *data = getenv("XDG_DATA_HOME");
-    struct vf_buf path = VF_BUF_INIT;
+    char *data = vf_place_find("XDG_DATA_HOME", ".local/share");
+    char *services = vf_place_join(data, "local");
+    char *path = vf_place_join(services, name);
 
-    if (data != NULL && data[0] == '/')
-        vf_buf_puts(&path, data);
-    else
-        vf_buf_printf(&path, "%s/.local/share", home());
-    vf_buf_printf(&path, "/vaultfs/local/%s", name);
-    if (path.is_broken)
-        vf_buf_free(&path);
-    return path.data;
-}
-
-static char *path_in(const char *directory, const char *name)
-{
-    struct vf_buf path = VF_BUF_INIT;
-
-    vf_buf_printf(&path, "%s/%s", directory, name);
-    if (path.is_broken)
-        vf_buf_free(&path);
-    return path.data;
-}
-
-/* mkdir -p, for nobody but us. */
-static int make_directories(char *path, struct vf_error *err)
-{
-    for (char *slash = path; slash != NULL;) {
-        slash = strchr(slash + 1, '/');
-        if (slash != NULL)
-            *slash = '\0';
-        int result = mkdir(path, 0700);
-        if (result < 0 && errno != EEXIST)
-            return failed(err, "make the directory", path);
-        if (slash != NULL)
-            *slash = '/';
-    }
-    return 0;
-}
-
-static int open_directory(struct start *start, struct vf_error *err)
-{
-    struct stat st;
-    int result = make_directories(start->directory, err);
-
-    if (result < 0)
-        return result;
-    start->directory_fd =
-        open(start->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (start->directory_fd < 0 || fstat(start->directory_fd, &st) < 0)
-        return failed(err, "open", start->directory);
-    if (st.st_uid != geteuid() || (st.st_mode & 022))
-        return vf_error_set(err, EACCES,
-                            "%s must be yours, and nobody else may write "
-                            "there",
-                            start->directory);
-    return 0;
+    free(services);
+    free(data);
+    return path;
 }
 
 static int open_locked(const struct start *start, const char *name, int lock,
@@ -138,44 +77,61 @@ static int open_locked(const struct start *start, const char *name, int lock,
     return 0;
 }
 
-static bool is_answering(const char *socket_path)
+int vf_local_connect(const char *socket_path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
-        return false;
+        return -errno;
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s",
                    socket_path);
-    bool is_connected =
-        connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    int code = errno;
     (void)close(fd);
-    return is_connected;
+    return -code;
 }
 
-static int open_log(struct start *start, int flags, struct vf_error *err)
+static bool is_answering(const char *socket_path)
+{
+    int fd = vf_local_connect(socket_path);
+
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0;
+}
+
+static int open_log(struct start *start, struct vf_error *err)
 {
     if (start->log_fd >= 0)
         return 0;
-    start->log_fd =
-        openat(start->directory_fd, "vaultd.log",
-               O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | flags, 0600);
-    return start->log_fd < 0 ? failed(err, "open", "vaultd.log") : 0;
+    return vf_place_open_log(start->directory_fd, "vaultd.log", &start->log_fd,
+                             err);
+}
+
+/* Say what could not be done, before the reason. */
+static int complain(const struct start *start, const char *what,
+                    const struct vf_error *reason, struct vf_error *err)
+{
+    return vf_error_set(err, reason->code, "cannot %s in %s: %s", what,
+                        start->directory, reason->message);
 }
 
 static int start_server(struct start *start, struct vf_error *err)
 {
-    char *lock = path_in(start->directory, "mounts.lock");
+    char *lock = vf_place_join(start->directory, "mounts.lock");
     char ready_fd[] = {'0' + VF_LAUNCH_READY_FD, '\0'};
     const char *const argv[] = {"vaultd",         "--data", start->directory,
                                 "--until-unused", lock,     "--ready-fd",
                                 ready_fd,         NULL};
+    struct vf_error reason;
 
     if (lock == NULL)
         return vf_error_set(err, ENOMEM, "no memory");
-    int result = open_log(start, O_TRUNC, err);
-    if (result == 0)
-        result = vf_launch_server(argv, start->log_fd, err);
+    int result = open_log(start, err);
+    if (result == 0 && vf_launch_server(argv, start->log_fd, &reason) < 0)
+        result = complain(start, "start the service", &reason, err);
     free(lock);
     return result;
 }
@@ -186,7 +142,8 @@ static int make_token(struct start *start, struct vf_error *err)
 {
     const char *const argv[] = {"vaultd",         "token",  "create",  "--data",
                                 start->directory, "--name", "vaultfs", NULL};
-    int result = open_log(start, 0, err);
+    struct vf_error reason;
+    int result = open_log(start, err);
 
     if (result < 0)
         return result;
@@ -194,7 +151,8 @@ static int make_token(struct start *start, struct vf_error *err)
                     O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return failed(err, "make", "token.new");
-    result = vf_launch_tool(argv, fd, start->log_fd, err);
+    if (vf_launch_tool(argv, fd, start->log_fd, &reason) < 0)
+        result = complain(start, "make a token", &reason, err);
     if (result == 0 && fsync(fd) < 0)
         result = failed(err, "write", "token.new");
     (void)close(fd);
@@ -207,7 +165,7 @@ static int make_token(struct start *start, struct vf_error *err)
 static int bring_up(struct start *start, struct vf_local *local,
                     struct vf_error *err)
 {
-    int result = open_directory(start, err);
+    int result = vf_place_open(start->directory, &start->directory_fd, err);
 
     if (result == 0)
         result =
@@ -215,8 +173,10 @@ static int bring_up(struct start *start, struct vf_local *local,
     if (result == 0)
         result =
             open_locked(start, "mounts.lock", LOCK_SH, &local->use_fd, err);
-    if (result == 0 && !is_answering(local->socket))
+    if (result == 0 && !is_answering(local->socket)) {
         result = start_server(start, err);
+        local->is_started = true;
+    }
     if (result == 0 && faccessat(start->directory_fd, "token", F_OK, 0) < 0)
         result = make_token(start, err);
     return result;
@@ -254,10 +214,8 @@ int vf_local_open(const char *name, struct vf_local *ret, struct vf_error *err)
                           .lock_fd = -1,
                           .log_fd = -1};
 
-    if (start.directory != NULL) {
-        local.socket = path_in(start.directory, "socket");
-        local.token_file = path_in(start.directory, "token");
-    }
+    local.socket = vf_place_join(start.directory, "socket");
+    local.token_file = vf_place_join(start.directory, "token");
     int result = check_paths(&start, &local, err);
     if (result == 0)
         result = bring_up(&start, &local, err);

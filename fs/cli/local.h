@@ -8,11 +8,14 @@
 
 #include "vaultfs/error.h"
 
+#include <stdbool.h>
+
 /* Owns its strings. */
 struct vf_local {
     char *socket;
     char *token_file;
-    int use_fd; /* while it is open, the service stays; close-on-exec */
+    int use_fd;      /* while it is open, the service stays; close-on-exec */
+    bool is_started; /* by this very call */
 };
 
 /*
@@ -25,5 +28,8 @@ struct vf_local {
 VF_MUST_CHECK int vf_local_open(const char *name, struct vf_local *ret,
                                 struct vf_error *err);
 void vf_local_close(struct vf_local *local);
+
+/* A connection to the server, or -ECONNREFUSED, -ENOENT and others. */
+VF_MUST_CHECK int vf_local_connect(const char *socket_path);
 
 #endif

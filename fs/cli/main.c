@@ -81,7 +81,8 @@ static enum vf_exit help(void)
     for (size_t i = 0; i < COMMANDS; i++)
         put_usage(&commands[i], &out);
     vf_buf_puts(&out, "vaultfs SOURCE MOUNTPOINT [-o NAME[=VALUE],...]\n"
-                      "  as mount, in the form that mount(8) uses\n"
+                      "  as mount, in the form that mount(8) and fstab use, "
+                      "once vaultfs is installed\n"
                       "vaultfs COMMAND --help\n  say more of one command\n"
                       "vaultfs --version\n\n");
     vf_buf_printf(&out, "%s\n%s", about_sources, about_exit);

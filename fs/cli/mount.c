@@ -3,6 +3,7 @@
 
 #include "client.h"
 #include "daemon.h"
+#include "keeper.h"
 #include "options.h"
 
 #include "vaultfs/log.h"
@@ -89,7 +90,6 @@ static int make_mount(struct job *job, struct vf_error *err)
         .mountpoint = job->mountpoint,
         .source = job->source.name,
         .is_debug = options->is_debug,
-        .is_read_only = options->is_read_only,
         .is_allow_other = options->is_allow_other,
     };
 
@@ -112,19 +112,31 @@ static int probe(struct job *job, struct vf_error *err)
     return result;
 }
 
-/* Tell who waits that all is well. Nobody waits any more (Ctrl-C): give up. */
+/* The embedded service, when it is that, stays up as long as the mount. */
+static int keep_service(const struct job *job, struct vf_error *err)
+{
+    const char *local_name = job->source.local_name;
+
+    return local_name != NULL ? vf_keeper_start(local_name, err) : 0;
+}
+
+/* Tell who waits that all is well, and where to look when it is not. Nobody
+ * waits any more (Ctrl-C): give up. */
 static int announce(struct job *job, struct vf_error *err)
 {
+    struct vf_buf notice = VF_BUF_INIT;
+
     if (job->report_fd < 0)
         return 0;
-    int result = vf_daemon_settle(err);
-    if (result < 0)
-        return result;
-    result = vf_daemon_report(job->report_fd, VF_EXIT_DONE, NULL);
-    job->report_fd = -1;
-    if (result < 0)
-        return vf_error_set(err, -result, "nobody waits for the mount");
-    return 0;
+    int result = vf_daemon_settle(&notice, err);
+    if (result == 0) {
+        result = vf_daemon_report(job->report_fd, VF_EXIT_DONE, notice.data);
+        job->report_fd = -1;
+        if (result < 0)
+            (void)vf_error_set(err, -result, "nobody waits for the mount");
+    }
+    vf_buf_free(&notice);
+    return result;
 }
 
 static enum vf_exit serve(struct job *job)
@@ -135,7 +147,8 @@ static enum vf_exit serve(struct job *job)
         return fail(job, VF_EXIT_LOCAL, &err);
     if (probe(job, &err) < 0)
         return fail(job, VF_EXIT_SERVICE, &err);
-    if (make_mount(job, &err) < 0 || announce(job, &err) < 0)
+    if (make_mount(job, &err) < 0 || keep_service(job, &err) < 0 ||
+        announce(job, &err) < 0)
         return fail(job, VF_EXIT_LOCAL, &err);
     int result = vf_mount_run(job->mount);
     if (result == 0)

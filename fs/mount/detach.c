@@ -2,6 +2,7 @@
 #include "vaultfs/mount.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <mntent.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -29,17 +30,81 @@ bool vf_mount_is_ours(const char *mountpoint)
     return is_found;
 }
 
-/* The helper may unmount what the user mounted. Its own message goes to
- * standard error. */
+/* fusermount3 exits with 1 whatever the matter is. It never translates. */
+static int helper_code(const char *said)
+{
+    static const struct {
+        const char *words;
+        int code;
+    } reasons[] = {
+        {"Device or resource busy", EBUSY},
+        {"not found in", EINVAL}, /* the table of mounts */
+        {"Invalid argument", EINVAL},
+    };
+
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+        if (strstr(said, reasons[i].words) != NULL)
+            return reasons[i].code;
+    return EPERM;
+}
+
+/* Run it with a pipe as standard error. What it says is cut to fit. */
+static int spawn_helper(char *const arguments[], pid_t *ret, int *ret_fd,
+                        struct vf_error *err)
+{
+    posix_spawn_file_actions_t actions;
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return vf_error_set(err, errno, "cannot make a pipe: %s",
+                            strerror(errno));
+    int result = posix_spawn_file_actions_init(&actions);
+    if (result == 0) {
+        result =
+            posix_spawn_file_actions_adddup2(&actions, fds[1], STDERR_FILENO);
+        if (result == 0)
+            result = posix_spawnp(ret, arguments[0], &actions, NULL, arguments,
+                                  environ);
+        (void)posix_spawn_file_actions_destroy(&actions);
+    }
+    (void)close(fds[1]);
+    if (result == 0) {
+        *ret_fd = fds[0];
+        return 0;
+    }
+    (void)close(fds[0]);
+    return vf_error_set(err, result, "cannot run fusermount3: %s",
+                        strerror(result));
+}
+
+/* To its end, which is read even when it does not fit. One line is made of it.
+ */
+static void read_reason(int fd, char *ret, size_t ret_size)
+{
+    char chunk[256];
+    size_t used = 0;
+    ssize_t size;
+
+    while ((size = read(fd, chunk, sizeof(chunk))) > 0 ||
+           (size < 0 && errno == EINTR))
+        for (ssize_t i = 0; i < size && used + 1 < ret_size; i++)
+            ret[used++] = chunk[i] == '\n' ? ' ' : chunk[i];
+    while (used > 0 && ret[used - 1] == ' ')
+        used--;
+    ret[used] = '\0';
+}
+
+/* The helper may unmount what the user mounted. */
 static int run_helper(const char *mountpoint, bool is_lazy,
                       struct vf_error *err)
 {
     char program[] = "fusermount3", unmount[] = "-u", lazy[] = "-z",
          end[] = "--";
+    char said[VF_ERROR_MESSAGE_MAX / 2];
     char *path = strdup(mountpoint);
     char *arguments[6] = {program, unmount};
     size_t count = 2;
-    int status;
+    int status, fd = -1;
     pid_t pid;
 
     if (path == NULL)
@@ -48,18 +113,20 @@ static int run_helper(const char *mountpoint, bool is_lazy,
         arguments[count++] = lazy;
     arguments[count++] = end;
     arguments[count] = path;
-    int result = posix_spawnp(&pid, program, NULL, NULL, arguments, environ);
+    int result = spawn_helper(arguments, &pid, &fd, err);
     free(path);
-    if (result != 0)
-        return vf_error_set(err, result, "cannot run fusermount3: %s",
-                            strerror(result));
+    if (result < 0)
+        return result;
+    read_reason(fd, said, sizeof(said));
+    (void)close(fd);
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             return vf_error_set(err, errno, "fusermount3: %s", strerror(errno));
-    if (status != 0)
-        return vf_error_set(err, EBUSY, "fusermount3 could not unmount %s",
-                            mountpoint);
-    return 0;
+    if (status == 0)
+        return 0;
+    return vf_error_set(err, helper_code(said), "cannot unmount %s: %s",
+                        mountpoint,
+                        said[0] != '\0' ? said : "fusermount3 failed");
 }
 
 int vf_mount_detach(const char *mountpoint, bool is_lazy, struct vf_error *err)

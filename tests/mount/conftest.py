@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.faultproxy import FaultProxy  # noqa: E402
+from support.home import Home  # noqa: E402
 from support.mount import Mount  # noqa: E402
 from support.paths import VAULTD, VAULTFS, is_sanitized  # noqa: E402
 from support.process import ends_within  # noqa: E402
@@ -140,6 +141,13 @@ def proxy(service):
 def proxied(mounts, proxy):
     """A mount behind the proxy, whose listings live as long as the test."""
     return mounts("--ttl", "600", source=proxy.url)
+
+
+@pytest.fixture
+def home(tmp_path):
+    home = Home(tmp_path / "home")
+    yield home
+    home.end()
 
 
 @pytest.fixture

@@ -162,8 +162,10 @@ def daemons_of(path):
 
 def detach(path):
     """Unmount whatever is there, dead or alive."""
+    command = ["umount", "-l"] if os.geteuid() == 0 else ["fusermount3", "-uz"]
     while mounts_at(path):
-        run(["umount", "-l", str(path)], 10)
+        result = run([*command, str(path)], 10)
+        assert result or not mounts_at(path), result
 
 
 def end_daemons(path):

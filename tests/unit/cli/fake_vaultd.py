@@ -3,7 +3,8 @@
 """The part of vaultd that the start protocol sees, with notes for the test.
 
 VAULTFS_* variables do not reach it, so it finds what to do in files of the
-directory that holds it: `refuse` makes it fail with that file's text.
+directory that holds it: `refuse` makes it fail with that file's text, silently
+when there is none.
 """
 import fcntl
 import os
@@ -16,7 +17,8 @@ note = open(os.path.join(here, "notes"), "a", buffering=1)
 
 refusal = os.path.join(here, "refuse")
 if os.path.exists(refusal):
-    sys.stderr.write("starting\n" + open(refusal).read() + "\n")
+    reason = open(refusal).read()
+    sys.stderr.write(f"starting\n{reason}\n" if reason else "")
     sys.exit(1)
 
 if sys.argv[1] == "token":

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,11 +12,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "vaultfs/log.h"
+#include "vaultfs/text.h"
 
 /* Run both parts of a daemon's start in processes of their own. Returns what
  * the first exits with; *ret_said is what it says on standard error. */
@@ -79,20 +88,50 @@ static void report_inheritance(int fd)
         _exit(98);
 }
 
-static void report_settled(int fd)
+/* Settle, and report the notice; the log's place gets a line. */
+static void settle(int fd, bool is_stderr_kept)
 {
     struct stat null, in, out, before, after;
+    struct vf_buf notice = VF_BUF_INIT;
     char directory[8];
 
-    if (fstat(STDERR_FILENO, &before) < 0 || vf_daemon_settle(NULL) < 0 ||
-        stat("/dev/null", &null) < 0 || fstat(0, &in) < 0 ||
-        fstat(1, &out) < 0 || fstat(2, &after) < 0 ||
+    if (fstat(STDERR_FILENO, &before) < 0 ||
+        vf_daemon_settle(&notice, NULL) < 0 || stat("/dev/null", &null) < 0 ||
+        fstat(0, &in) < 0 || fstat(1, &out) < 0 || fstat(2, &after) < 0 ||
         getcwd(directory, sizeof(directory)) == NULL)
         _exit(98);
+    bool is_kept = after.st_ino == before.st_ino;
     bool is_good = in.st_rdev == null.st_rdev && out.st_rdev == null.st_rdev &&
-                   after.st_ino == before.st_ino && strcmp(directory, "/") == 0;
-    if (vf_daemon_report(fd, is_good ? 0 : 1, is_good ? "" : "unsettled") < 0)
+                   strcmp(directory, "/") == 0 && is_kept == is_stderr_kept;
+    vf_log(VF_LOG_ERROR, "a line");
+    if (vf_daemon_report(fd, is_good ? 0 : 1, notice.data) < 0)
         _exit(98);
+    vf_buf_free(&notice);
+}
+
+static void settle_with_a_file(int fd)
+{
+    settle(fd, true);
+}
+
+/* As when a terminal is there: standard error is no file. */
+static void settle_without_a_file(int fd)
+{
+    int fds[2];
+
+    if (pipe(fds) < 0 || dup2(fds[1], STDERR_FILENO) < 0)
+        _exit(97);
+    settle(fd, false);
+}
+
+static void settle_without_any_place(int fd)
+{
+    int fds[2];
+
+    if (setenv("XDG_STATE_HOME", "/proc/none", 1) < 0 || pipe(fds) < 0 ||
+        dup2(fds[1], STDERR_FILENO) < 0)
+        _exit(97);
+    settle(fd, true);
 }
 
 static void the_user_sees_the_daemons_status_and_reason(void **state)
@@ -131,8 +170,76 @@ static void a_log_in_a_file_stays_and_the_rest_is_let_go(void **state)
 {
     char said[256];
 
-    assert_int_equal(start(report_settled, said, sizeof(said)), 0);
+    assert_int_equal(start(settle_with_a_file, said, sizeof(said)), 0);
+    assert_non_null(strstr(said, "error: a line\n"));
+    assert_null(strstr(said, "logged"));
+}
+
+/* In a name space where /dev has what the test puts there, or skip: only root
+ * may. */
+static void enter_own_dev(void)
+{
+    if (unshare(CLONE_NEWNS) < 0 ||
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        skip();
+    assert_int_equal(mount("none", "/dev", "tmpfs", 0, NULL), 0);
+    assert_int_equal(mknod("/dev/null", S_IFCHR | 0666, makedev(1, 3)), 0);
+}
+
+/* Without syslog, in a directory that is yet to be made. */
+static void assert_logged_to_own_file(const char *root)
+{
+    char path[128], said[512], want[256], line[128] = "";
+    struct stat st;
+
+    (void)snprintf(path, sizeof(path), "%s/state", root);
+    setenv("XDG_STATE_HOME", path, 1);
+    assert_int_equal(start(settle_without_a_file, said, sizeof(said)), 0);
+    (void)snprintf(path, sizeof(path), "%s/state/vaultfs/vaultfs.log", root);
+    (void)snprintf(want, sizeof(want), "vaultfs: errors are logged to %s\n",
+                   path);
+    assert_string_equal(said, want);
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0 && fstat(fd, &st) == 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_true(read(fd, line, sizeof(line) - 1) > 0);
+    assert_non_null(strstr(line, "error: a line\n"));
+    (void)close(fd);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type,
+                        struct FTW *place)
+{
+    return remove(path);
+}
+
+static void without_syslog_the_log_is_a_file_of_our_own(void **state)
+{
+    char said[512], root[] = "/tmp/vaultfs-daemon-XXXXXX";
+
+    enter_own_dev();
+    assert_non_null(mkdtemp(root));
+    assert_logged_to_own_file(root);
+    assert_int_equal(start(settle_without_any_place, said, sizeof(said)), 0);
     assert_string_equal(said, "");
+    assert_int_equal(nftw(root, remove_entry, 4, FTW_DEPTH), 0);
+}
+
+static void where_syslog_is_the_log_goes_there(void **state)
+{
+    const struct sockaddr_un address = {.sun_family = AF_UNIX,
+                                        .sun_path = "/dev/log"};
+    char said[512], line[512] = "";
+
+    enter_own_dev();
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    assert_int_equal(
+        bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(start(settle_without_a_file, said, sizeof(said)), 0);
+    assert_string_equal(said, "vaultfs: errors are logged to syslog\n");
+    assert_true(recv(fd, line, sizeof(line) - 1, 0) > 0);
+    assert_non_null(strstr(line, "a line"));
+    (void)close(fd);
 }
 
 static void a_report_that_nobody_reads_is_an_error(void **state)
@@ -168,6 +275,8 @@ int main(void)
         cmocka_unit_test(a_daemon_that_dies_without_a_word_is_a_failure),
         cmocka_unit_test(nothing_is_inherited_by_the_daemon),
         cmocka_unit_test(a_log_in_a_file_stays_and_the_rest_is_let_go),
+        cmocka_unit_test(without_syslog_the_log_is_a_file_of_our_own),
+        cmocka_unit_test(where_syslog_is_the_log_goes_there),
         cmocka_unit_test(a_report_that_nobody_reads_is_an_error),
         cmocka_unit_test(closed_standard_descriptors_are_filled),
     };

@@ -96,6 +96,8 @@ static void the_server_starts_clean_and_ends_with_its_last_user(void **state)
     if (vf_local_open("t", &first, &err) < 0)
         fail_msg("%s", err.message);
     assert_int_equal(vf_local_open("t", &second, &err), 0);
+    assert_true(first.is_started);
+    assert_false(second.is_started);
     read_file("notes", notes, sizeof(notes));
     assert_string_equal(notes, "start leader=True extra=[] tokens=[]\ntoken\n");
     assert_string_equal(first.socket, at_root("data/vaultfs/local/t/socket"));
@@ -159,15 +161,40 @@ static void users_at_the_same_moment_start_one_server(void **state)
     wait_for_the_end();
 }
 
+static void assert_fails_in_directory(const struct vf_error *err,
+                                      const char *reason)
+{
+    char want[PATH_MAX * 2];
+
+    (void)snprintf(want, sizeof(want), "cannot start the service in %s: %s",
+                   at_root("data/vaultfs/local/t"), reason);
+    assert_string_equal(err->message, want);
+}
+
 static void a_server_that_does_not_start_gives_its_reason(void **state)
 {
     struct vf_local local = {.use_fd = 42};
     struct vf_error err = {0};
 
-    write_file("refuse", "the disk is full");
+    write_file("refuse", "vaultd: the disk is full");
     assert_int_equal(vf_local_open("t", &local, &err), -ECONNREFUSED);
-    assert_string_equal(err.message, "vaultd failed: the disk is full");
+    assert_fails_in_directory(&err, "vaultd: the disk is full");
     assert_int_equal(local.use_fd, 42);
+}
+
+static void an_earlier_reason_is_kept_and_not_taken_for_a_new_one(void **state)
+{
+    struct vf_local local;
+    struct vf_error err = {0};
+    char log[4096];
+
+    write_file("refuse", "vaultd: the disk is full");
+    assert_int_equal(vf_local_open("t", &local, &err), -ECONNREFUSED);
+    write_file("refuse", "");
+    assert_int_equal(vf_local_open("t", &local, &err), -ECONNREFUSED);
+    assert_fails_in_directory(&err, "vaultd gave no reason");
+    read_file("data/vaultfs/local/t/vaultd.log", log, sizeof(log));
+    assert_non_null(strstr(log, "the disk is full"));
 }
 
 static void a_missing_program_is_named(void **state)
@@ -178,8 +205,8 @@ static void a_missing_program_is_named(void **state)
 
     setenv("PATH", "/nonexistent", 1);
     assert_int_equal(vf_local_open("t", &local, &err), -ENOENT);
-    assert_string_equal(err.message,
-                        "cannot run vaultd: No such file or directory");
+    assert_fails_in_directory(&err,
+                              "cannot run vaultd: No such file or directory");
     setenv("PATH", path, 1);
     free(path);
 }
@@ -244,6 +271,7 @@ int main(void)
         TEST(the_token_is_made_once),
         TEST(users_at_the_same_moment_start_one_server),
         TEST(a_server_that_does_not_start_gives_its_reason),
+        TEST(an_earlier_reason_is_kept_and_not_taken_for_a_new_one),
         TEST(a_missing_program_is_named),
         TEST(a_path_too_long_for_a_socket_is_refused),
         TEST(a_directory_that_others_write_to_is_refused),
