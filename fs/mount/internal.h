@@ -39,7 +39,7 @@ struct vf_mount {
 
 extern const struct fuse_lowlevel_ops mount_operations;
 
-/* The kernel's number of a node, and back. */
+/* The kernel's number of a node. */
 fuse_ino_t mount_ino(struct vf_tree *tree, const struct vf_node *node);
 
 #endif

@@ -202,10 +202,7 @@ static void apply_commit(struct vf_tree *tree, struct vf_job *job)
     }
     if (job->result == 0)
         return;
-    vf_listing_expire(tree, job->directory);
-    if (tree->watch.entry_changed != NULL)
-        tree->watch.entry_changed(tree->watch.context, job->directory,
-                                  job->name);
+    vf_listing_distrust(tree, job->directory, job->name);
     if (commit->is_target_gone && !commit->is_made)
         vf_node_unlink(tree, target);
     drop_draft(tree, target);

@@ -31,12 +31,13 @@ static pid_t process_of(const struct vf_caller *caller)
 static int check_open(const struct vf_tree *tree, const struct vf_node *node,
                       int flags, struct vf_error *err)
 {
-    if ((flags & O_ACCMODE) == O_RDONLY)
+    if ((flags & O_ACCMODE) == O_RDONLY && (flags & O_TRUNC) == 0)
         return 0;
-    if (node->kind == VF_NODE_INFO)
-        return vf_error_set(err, EOPNOTSUPP,
-                            "this service cannot change a vault");
-    return vf_check_writable(tree, err);
+    int result = vf_tree_check_writable(tree, err);
+    if (result == 0 && node->kind == VF_NODE_INFO)
+        result =
+            vf_error_set(err, EOPNOTSUPP, "this service cannot change a vault");
+    return result;
 }
 
 static struct vf_file *new_file(struct vf_node *node, int flags, pid_t opener)
@@ -48,8 +49,7 @@ static struct vf_file *new_file(struct vf_node *node, int flags, pid_t opener)
     file->node = vf_node_ref(node);
     file->is_writable = (flags & O_ACCMODE) != O_RDONLY;
     file->is_append = (flags & O_APPEND) != 0;
-    file->was_truncated =
-        file->is_writable && (flags & O_TRUNC) != 0 && node->text != NULL;
+    file->was_truncated = file->is_writable && (flags & O_TRUNC) != 0;
     file->opener = opener;
     file->next_file = node->files;
     node->files = file;
@@ -177,12 +177,14 @@ int vf_tree_create(struct vf_tree *tree, struct vf_node *directory,
                    struct vf_entry *ret_entry, struct vf_file **ret_file,
                    struct vf_error *err)
 {
-    int result;
+    int result = vf_tree_check_writable(tree, err);
 
+    if (result < 0)
+        return result;
     if (directory->kind != VF_NODE_VAULT)
         return vf_error_set(err, EPERM,
                             "credentials live in vaults: make one with mkdir");
-    result = vf_check_new_name(tree, directory, name, NULL, err);
+    result = vf_check_new_name(directory, name, NULL, err);
     if (result < 0)
         return result;
     pid_t opener = process_of(caller);
@@ -285,7 +287,6 @@ static int write_draft(struct vf_tree *tree, struct vf_file *file,
     int result;
 
     file->was_written = true;
-    file->was_told = false;
     file->mark = mark_of(data, size, offset);
     result = place_write(file, &offset, err);
     if (result == 0)
@@ -346,7 +347,7 @@ int vf_file_write(struct vf_tree *tree, struct vf_file *file, const void *data,
 static int start_over(struct vf_file *file)
 {
     vf_draft_drop(&file->draft);
-    vf_job_unref(file->commit); /* left, and over: its failure is recorded */
+    vf_job_unref(file->commit); /* left, and over: its outcome is recorded */
     file->commit = NULL;
     file->state = VF_FILE_DRAFTING;
     file->failure = 0;
@@ -400,15 +401,25 @@ int vf_file_truncate(struct vf_tree *tree, struct vf_file *file, off_t size,
     return result;
 }
 
+/* A redirection whose command failed, or a caller that meant to empty it. */
+static int nothing_written(const struct vf_node *node, struct vf_error *err)
+{
+    return vf_error_set(err, EINVAL, "nothing was written: %s",
+                        node->text != NULL
+                            ? "the credential is as it was"
+                            : "the name is an empty draft that the service "
+                              "does not know");
+}
+
 int vf_tree_truncate(struct vf_tree *tree, struct vf_node *node, off_t size,
                      struct vf_error *err)
 {
-    int result = vf_check_writable(tree, err);
-
-    if (result < 0)
-        return result;
     pthread_mutex_lock(&tree->lock);
-    result = check_size(node, size, err);
+    int result = check_open(tree, node, O_WRONLY, err);
+    if (result == 0)
+        result = check_size(node, size, err);
+    if (result == 0 && size == 0 && node->text != NULL)
+        (void)nothing_written(node, err);
     pthread_mutex_unlock(&tree->lock);
     return result;
 }
@@ -438,7 +449,7 @@ static int unfinished(const struct vf_file *file, struct vf_error *err)
 }
 
 int vf_file_flush(struct vf_tree *tree, struct vf_file *file,
-                  struct vf_caller *caller, struct vf_error *err)
+                  struct vf_caller *caller)
 {
     int result = 0;
 
@@ -447,12 +458,8 @@ int vf_file_flush(struct vf_tree *tree, struct vf_file *file,
     pid_t process = process_of(caller);
     pthread_mutex_lock(&tree->lock);
     if (is_unfinished(file) &&
-        (process == file->opener || process == 0 || file->opener == 0)) {
-        result = unfinished(file, err);
-        if (file->was_told && err != NULL)
-            err->message[0] = '\0';
-        file->was_told = true;
-    }
+        (process == file->opener || process == 0 || file->opener == 0))
+        result = -EINVAL;
     pthread_mutex_unlock(&tree->lock);
     return result;
 }
@@ -471,17 +478,20 @@ int vf_file_sync(struct vf_tree *tree, struct vf_file *file,
     return result;
 }
 
-/* What the last close lost that nobody was told of yet. */
+/* What the last close loses. */
 static int loss(const struct vf_file *file, struct vf_error *err)
 {
-    if (is_unfinished(file) && !file->was_told)
+    if (is_unfinished(file))
         return unfinished(file, err);
-    if (file->was_truncated && !file->was_written &&
+    if (file->was_truncated && !file->was_written && file->node->is_linked &&
         file->state == VF_FILE_DRAFTING)
-        return vf_error_set(err, EINVAL,
-                            "nothing was written: the credential is as it "
-                            "was");
+        return nothing_written(file->node, err);
     return 0;
+}
+
+pid_t vf_file_opener(const struct vf_file *file)
+{
+    return file->opener;
 }
 
 int vf_file_release(struct vf_tree *tree, struct vf_file *file,

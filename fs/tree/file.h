@@ -30,10 +30,9 @@ struct vf_file {
     struct vf_text *pinned;    /* what reads behind offset 0 see */
     bool is_writable;
     bool is_append;
-    bool was_truncated; /* an existing credential, to 0 */
+    bool was_truncated; /* to 0: what was there is to be replaced */
     bool was_written;
-    bool was_told; /* the caller knows that the document is unfinished */
-    pid_t opener;  /* process id, 0: unknown */
+    pid_t opener; /* process id, 0: unknown */
     enum vf_file_state state;
     int failure; /* negative errno, in FAILED */
     struct vf_draft draft;

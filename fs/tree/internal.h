@@ -49,6 +49,7 @@ struct vf_listing {
     size_t count;
     bool is_known;      /* a whole listing was here once */
     bool is_going;      /* the directory is being deleted */
+    bool is_down;       /* the last fetch ended without an answer */
     int64_t fetched_ms; /* CLOCK_BOOTTIME */
     int64_t expires_ms;
     uint64_t expired_at;  /* the clock of changes, when last made to expire */
@@ -144,7 +145,7 @@ void vf_file_free_all(struct vf_tree *tree);
 /* directory.c: as vf_file_free_all() */
 void vf_snapshot_free_all(struct vf_tree *tree);
 
-/* listing.c: what the service says is there */
+/* fetch.c: listings, and how long they are true */
 /* A fresh listing; a new one, fetched from now on, if wants_new. Drops the lock
  * while it waits. */
 int vf_listing_ensure(struct vf_tree *tree, struct vf_node *directory,
@@ -152,8 +153,17 @@ int vf_listing_ensure(struct vf_tree *tree, struct vf_node *directory,
                       struct vf_error *err);
 /* The next look asks the service. */
 void vf_listing_expire(struct vf_tree *tree, struct vf_node *directory);
+/* The same, because of a name in it, which the kernel is to forget: a mutation
+ * that failed may have been acted upon all the same. */
+void vf_listing_distrust(struct vf_tree *tree, struct vf_node *directory,
+                         const char *name);
 /* The listing of a vault that was made a moment ago is known: it is empty. */
 void vf_listing_set_empty(struct vf_tree *tree, struct vf_node *directory);
+
+/* listing.c: what a listing says, put into the tree */
+/* A whole listing, whose fetch began at a time of the clock of changes. */
+int vf_listing_reconcile(struct vf_tree *tree, struct vf_node *directory,
+                         const struct vf_page *page, uint64_t began_at);
 /* Put an object that a reply gave into the directory: into the node with its
  * id, else into `preferred` (may be NULL) if that one is free for it, else into
  * a new one. NULL: no memory. */
@@ -167,11 +177,10 @@ void vf_listing_bury(struct vf_tree *tree, struct vf_node *directory,
 
 /* mutation.c: what every change needs */
 int64_t vf_deadline(const struct vf_tree *tree);
-/* -EROFS, -EPERM or -EINVAL when name cannot be made in directory; else 0, and
+/* -EPERM or -EINVAL when name cannot be made in directory; else 0, and
  * *ret_text is the service's text for it (NULL: not wanted), to be freed.
  * Needs no lock. */
-int vf_check_new_name(struct vf_tree *tree, const struct vf_node *directory,
-                      const char *name, char **ret_text, struct vf_error *err);
-int vf_check_writable(const struct vf_tree *tree, struct vf_error *err);
+int vf_check_new_name(const struct vf_node *directory, const char *name,
+                      char **ret_text, struct vf_error *err);
 
 #endif

@@ -15,20 +15,6 @@
 #define IDLE_MS 10000
 #define INTERRUPT_POLL_MS 100
 
-static int init_cond(pthread_cond_t *cond)
-{
-    pthread_condattr_t attributes;
-    int result = pthread_condattr_init(&attributes);
-
-    if (result != 0)
-        return -result;
-    result = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    if (result == 0)
-        result = pthread_cond_init(cond, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
-    return -result;
-}
-
 /* False when the time is over. */
 static bool wait_ms(struct vf_tree *tree, pthread_cond_t *cond, int64_t ms)
 {
@@ -42,10 +28,10 @@ int vf_pool_init(struct vf_pool *pool)
     int result;
 
     *pool = (struct vf_pool){0};
-    result = init_cond(&pool->wanted);
+    result = vf_clock_init_cond(&pool->wanted);
     if (result < 0)
         return result;
-    result = init_cond(&pool->ended);
+    result = vf_clock_init_cond(&pool->ended);
     if (result < 0)
         (void)pthread_cond_destroy(&pool->wanted);
     return result;
@@ -69,7 +55,7 @@ struct vf_job *vf_job_new(struct vf_tree *tree, const struct vf_job_kind *kind,
         free(job);
         return NULL;
     }
-    if (init_cond(&job->changed) < 0) {
+    if (vf_clock_init_cond(&job->changed) < 0) {
         free(job->name);
         free(job);
         return NULL;
@@ -102,15 +88,31 @@ struct vf_job *vf_job_find(const struct vf_node *directory, const char *name)
     return job;
 }
 
-/* A failure that no caller will be told. Lock held; dropped for the sink. */
+/* What became of a job that no caller will be told of. */
+static struct vf_error outcome(const struct vf_job *job)
+{
+    struct vf_error error = job->error;
+
+    if (job->result == 0)
+        (void)vf_error_set(&error, 0, "done, after its caller was interrupted");
+    else if (job->result == -ECANCELED)
+        (void)vf_error_set(&error, ECANCELED,
+                           "the mount ended before the service answered: "
+                           "whether this was done is not known");
+    return error;
+}
+
+/* Lock held; dropped for the sink. */
 static void report_abandoned(struct vf_tree *tree, struct vf_job *job)
 {
+    const struct vf_error error = outcome(job);
+
     pthread_mutex_unlock(&tree->lock);
     char *path = vf_tree_path(tree, job->directory, job->name);
     const struct vf_record record = {
         .operation = job->kind->operation,
         .path = path != NULL ? path : "?",
-        .error = &job->error,
+        .error = &error,
     };
     tree->options.sink(tree->options.sink_context, &record);
     free(path);
@@ -123,7 +125,9 @@ static void run(struct vf_tree *tree, struct vf_job *job)
 
     job->started_at = ++tree->changes;
     if (tree->is_shut_down) { /* it was queued before */
-        job->result = -EINTR;
+        job->result = vf_error_set(&job->error, EINTR,
+                                   "the mount ended before the turn of this "
+                                   "came: nothing was sent");
         return;
     }
     if (job->kind->prepare != NULL) {
@@ -164,7 +168,7 @@ static void complete(struct vf_tree *tree, struct vf_job *job)
     if (job->name != NULL)
         end_mutation(tree, job);
     (void)pthread_cond_broadcast(&job->changed);
-    if (job->is_abandoned && job->result < 0 && !tree->is_shut_down)
+    if (job->is_abandoned)
         report_abandoned(tree, job);
     vf_job_unref(job);
 }
@@ -325,6 +329,7 @@ int vf_job_wait(struct vf_tree *tree, struct vf_job *job,
     int result = 0;
 
     job->references++;
+    job->waiters++;
     if (caller != NULL)
         caller->waits_for = job;
     while (!job->is_done && result == 0) {
@@ -340,6 +345,7 @@ int vf_job_wait(struct vf_tree *tree, struct vf_job *job,
     }
     if (caller != NULL)
         caller->waits_for = NULL;
+    job->waiters--;
     vf_job_unref(job);
     return result;
 }

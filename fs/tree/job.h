@@ -32,6 +32,7 @@ struct vf_job_kind {
 struct vf_job {
     const struct vf_job_kind *kind;
     unsigned references;
+    unsigned waiters; /* in vf_job_wait() */
     bool is_done;
     bool is_abandoned; /* who started it left: it has no one to tell */
     int result;
@@ -87,7 +88,8 @@ int vf_job_wait(struct vf_tree *tree, struct vf_job *job,
 
 /*
  * Start, wait, and return the job's result with its error in *err; drops the
- * reference. When the caller is interrupted: -EINTR, and the job is abandoned.
+ * reference. When the caller is interrupted: -EINTR, and the job is abandoned:
+ * its outcome, good or bad, goes to the sink.
  * Lock held; dropped while waiting.
  */
 int vf_job_finish(struct vf_tree *tree, struct vf_job *job,

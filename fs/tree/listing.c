@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Listings and their freshness.
- *
- * A listing is fetched by one job however many callers want it, and is taken as
- * true for ttl, or for ten times what it took to fetch if that is longer, so
- * that a walk never outlives its own listings.
+ * What a listing says, put into the tree.
  *
  * What was done here and what a listing says can disagree, because the listing
  * left the service before the change, or because the service's lists lag behind
@@ -28,21 +24,9 @@
 #include "vaultfs/clock.h"
 #include "vaultfs/name.h"
 
-#define LIFE_PER_FETCH 10
 #define DIGITS_FIRST 6
 #define DIGITS_STEP 2
 #define DIGITS_MAX 80
-
-struct fetch_job {
-    struct vf_job job;
-    struct vf_page page; /* all pages in one */
-    size_t capacity;
-    bool is_started;  /* the first page is here */
-    int64_t began_ms; /* CLOCK_BOOTTIME */
-    int64_t age_ms;   /* of the first page, when the fetch began */
-};
-
-/* --- Reconciling --- */
 
 static bool is_before(struct timespec a, struct timespec b)
 {
@@ -190,14 +174,13 @@ struct vf_node *vf_listing_adopt(struct vf_tree *tree,
 
 /* Objects that have a node; the others are counted and put into new_objects. */
 static size_t update_known(struct vf_tree *tree, struct vf_node *directory,
-                           struct fetch_job *fetch,
+                           const struct vf_page *page, uint64_t began_at,
                            const struct vf_object **new_objects)
 {
-    uint64_t began_at = fetch->job.started_at;
     size_t count = 0;
 
-    for (size_t i = 0; i < fetch->page.count; i++) {
-        const struct vf_object *object = &fetch->page.objects[i];
+    for (size_t i = 0; i < page->count; i++) {
+        const struct vf_object *object = &page->objects[i];
         struct vf_node *node = vf_node_child_by_id(directory, object->id);
 
         if (node == NULL) {
@@ -256,18 +239,19 @@ static int adopt_new(struct vf_tree *tree, struct vf_node *directory,
     return result;
 }
 
-static int reconcile(struct vf_tree *tree, struct vf_node *directory,
-                     struct fetch_job *fetch)
+int vf_listing_reconcile(struct vf_tree *tree, struct vf_node *directory,
+                         const struct vf_page *page, uint64_t began_at)
 {
     struct vf_node **children = vf_node_children(directory);
     const struct vf_object **new_objects =
-        calloc(fetch->page.count + 1, sizeof(const struct vf_object *));
+        calloc(page->count + 1, sizeof(const struct vf_object *));
     int result = -ENOMEM;
 
     if (children != NULL && new_objects != NULL) {
-        drop_old_tombstones(directory->listing, fetch->job.started_at);
-        mark_children(children, fetch->job.started_at);
-        size_t count = update_known(tree, directory, fetch, new_objects);
+        drop_old_tombstones(directory->listing, began_at);
+        mark_children(children, began_at);
+        size_t count =
+            update_known(tree, directory, page, began_at, new_objects);
         result = adopt_new(tree, directory, new_objects, count);
         unlink_unlisted(tree, children);
         if (directory->listing->info != NULL)
@@ -276,243 +260,4 @@ static int reconcile(struct vf_tree *tree, struct vf_node *directory,
     free(children);
     free(new_objects);
     return result;
-}
-
-/* --- Fetching --- */
-
-/* Move a page's objects behind those that are here. */
-static int gather(struct fetch_job *fetch, struct vf_page *page)
-{
-    size_t count = fetch->page.count + page->count;
-
-    if (count > fetch->capacity) {
-        size_t capacity =
-            count > 2 * fetch->capacity ? count : 2 * fetch->capacity;
-        struct vf_object *objects =
-            reallocarray(fetch->page.objects, capacity, sizeof(*objects));
-
-        if (objects == NULL)
-            return -ENOMEM;
-        fetch->page.objects = objects;
-        fetch->capacity = capacity;
-    }
-    if (page->count > 0)
-        memcpy(fetch->page.objects + fetch->page.count, page->objects,
-               page->count * sizeof(*page->objects));
-    fetch->page.count = count;
-    page->count = 0; /* moved */
-    free(fetch->page.next);
-    fetch->page.next = page->next;
-    page->next = NULL;
-    vf_page_done(page);
-    return 0;
-}
-
-static int fetch_page(struct vf_tree *tree, struct fetch_job *fetch)
-{
-    const struct vf_service *service = &tree->options.service;
-    const struct vf_node *directory = fetch->job.directory;
-    struct vf_page page;
-    int result;
-
-    if (directory->kind == VF_NODE_ROOT)
-        result = service->ops->list_vaults(service->self, fetch->page.next,
-                                           vf_deadline(tree), &page,
-                                           &fetch->job.error);
-    else
-        result = service->ops->list_credentials(
-            service->self, directory->id, fetch->page.next, vf_deadline(tree),
-            &page, &fetch->job.error);
-    if (result == 0 && gather(fetch, &page) < 0) {
-        vf_page_done(&page);
-        result = vf_error_set(&fetch->job.error, ENOMEM, "no memory to list");
-    }
-    return result;
-}
-
-/* The page that proved the token is as good as one fetched now, once; but its
- * life began then, and what passed since is not what it took to fetch. */
-static int prepare_fetch(struct vf_tree *tree, struct vf_job *job)
-{
-    struct fetch_job *fetch = (struct fetch_job *)job;
-    int64_t now = vf_clock_boottime_ms();
-
-    fetch->began_ms = now;
-    if (job->directory->kind != VF_NODE_ROOT || !tree->is_probed)
-        return 0;
-    tree->is_probed = false;
-    if (now - tree->probed_ms < tree->options.ttl_ms &&
-        job->directory->listing->expired_at == 0) {
-        fetch->age_ms = now - tree->probed_ms;
-        fetch->page = tree->probe;
-        fetch->capacity = fetch->page.count;
-        fetch->is_started = true;
-    } else {
-        vf_page_done(&tree->probe);
-    }
-    tree->probe = (struct vf_page){0};
-    return 0;
-}
-
-static int run_fetch(struct vf_tree *tree, struct vf_job *job)
-{
-    struct fetch_job *fetch = (struct fetch_job *)job;
-    int result = 0;
-
-    while (result == 0 && (!fetch->is_started || fetch->page.next != NULL)) {
-        result = fetch_page(tree, fetch);
-        fetch->is_started = true;
-    }
-    return result;
-}
-
-static void set_life(struct vf_tree *tree, struct vf_node *directory,
-                     const struct fetch_job *fetch)
-{
-    struct vf_listing *listing = directory->listing;
-    int64_t now = vf_clock_boottime_ms();
-    int64_t life = LIFE_PER_FETCH * (now - fetch->began_ms);
-
-    if (life < tree->options.ttl_ms)
-        life = tree->options.ttl_ms;
-    listing->is_known = true;
-    listing->fetched_ms = now;
-    listing->expires_ms = listing->expired_at > fetch->job.started_at
-                              ? now
-                              : now + life - fetch->age_ms;
-}
-
-/* Nothing answered, as against an answer that we do not like. */
-static bool is_outage(int code)
-{
-    return code == ETIMEDOUT || code == ECONNREFUSED || code == EHOSTUNREACH ||
-           code == EREMOTEIO;
-}
-
-static bool may_serve_stale(const struct vf_tree *tree,
-                            const struct vf_listing *listing, int result)
-{
-    return is_outage(-result) && listing->is_known &&
-           vf_clock_boottime_ms() - listing->fetched_ms <
-               tree->options.stale_if_error_ms;
-}
-
-static void apply_fetch(struct vf_tree *tree, struct vf_job *job)
-{
-    struct fetch_job *fetch = (struct fetch_job *)job;
-    struct vf_node *directory = job->directory;
-    struct vf_listing *listing = directory->listing;
-
-    listing->fetch = NULL;
-    if (!directory->is_linked)
-        return;
-    if (job->result == 0) {
-        job->result = reconcile(tree, directory, fetch);
-        if (job->result == 0)
-            set_life(tree, directory, fetch);
-        else
-            (void)vf_error_set(&job->error, ENOMEM, "no memory to list");
-    } else if (job->result == -ENOENT && directory->kind == VF_NODE_VAULT) {
-        vf_node_unlink(tree, directory);
-    } else if (may_serve_stale(tree, listing, job->result)) {
-        /* Not every look is to wait for the deadline again. */
-        listing->expires_ms = vf_clock_boottime_ms() + tree->options.ttl_ms;
-        job->is_abandoned = true; /* those who wait will not be told */
-    }
-}
-
-static void destroy_fetch(struct vf_job *job)
-{
-    struct vf_listing *listing = job->directory->listing;
-
-    if (listing->fetch == job) /* it could not run: apply_fetch() did not */
-        listing->fetch = NULL;
-    vf_page_done(&((struct fetch_job *)job)->page);
-}
-
-static const struct vf_job_kind fetch_kind = {
-    .operation = "list",
-    .prepare = prepare_fetch,
-    .remote = run_fetch,
-    .apply = apply_fetch,
-    .destroy = destroy_fetch,
-};
-
-/* The reference is the caller's. NULL: no memory. */
-static struct vf_job *start_fetch(struct vf_tree *tree,
-                                  struct vf_node *directory)
-{
-    struct vf_job *job = vf_job_new(tree, &fetch_kind, sizeof(struct fetch_job),
-                                    directory, NULL);
-
-    if (job == NULL)
-        return NULL;
-    directory->listing->fetch = job;
-    vf_job_start(tree, job);
-    return job;
-}
-
-/* The fetch in flight, or NULL; with a reference. One that could not run is
- * done as soon as it is started. */
-static struct vf_job *join_fetch(const struct vf_listing *listing)
-{
-    if (listing->fetch == NULL || listing->fetch->is_done)
-        return NULL;
-    listing->fetch->references++;
-    return listing->fetch;
-}
-
-static bool is_fresh(const struct vf_listing *listing)
-{
-    return listing->is_known && vf_clock_boottime_ms() < listing->expires_ms;
-}
-
-int vf_listing_ensure(struct vf_tree *tree, struct vf_node *directory,
-                      bool wants_new, struct vf_caller *caller,
-                      struct vf_error *err)
-{
-    struct vf_listing *listing = directory->listing;
-    /* What began before this is too old. */
-    uint64_t since = wants_new ? ++tree->changes : listing->expired_at;
-
-    if (!wants_new && is_fresh(listing))
-        return 0;
-    while (directory->is_linked) {
-        struct vf_job *fetch = join_fetch(listing);
-        bool is_own = fetch == NULL;
-
-        if (is_own)
-            fetch = start_fetch(tree, directory);
-        if (fetch == NULL)
-            return vf_error_set(err, ENOMEM, "no memory to list");
-        int result = vf_job_wait(tree, fetch, caller);
-        bool is_old = !is_own && fetch->started_at < since;
-        if (result == 0 && !is_old) {
-            result = fetch->result;
-            if (result < 0 && !wants_new &&
-                may_serve_stale(tree, listing, result))
-                result = 0;
-            else if (result < 0 && err != NULL)
-                *err = fetch->error;
-        }
-        vf_job_unref(fetch);
-        if (result < 0 || !is_old)
-            return result;
-    }
-    return -ENOENT;
-}
-
-void vf_listing_expire(struct vf_tree *tree, struct vf_node *directory)
-{
-    directory->listing->expires_ms = 0;
-    directory->listing->expired_at = ++tree->changes;
-}
-
-void vf_listing_set_empty(struct vf_tree *tree, struct vf_node *directory)
-{
-    struct vf_listing *listing = directory->listing;
-
-    listing->is_known = true;
-    listing->fetched_ms = vf_clock_boottime_ms();
-    listing->expires_ms = listing->fetched_ms + tree->options.ttl_ms;
 }

@@ -13,22 +13,19 @@ int64_t vf_deadline(const struct vf_tree *tree)
     return vf_clock_monotonic_ms() + tree->options.timeout_ms;
 }
 
-int vf_check_writable(const struct vf_tree *tree, struct vf_error *err)
+int vf_tree_check_writable(const struct vf_tree *tree, struct vf_error *err)
 {
     if (tree->options.is_read_only)
         return vf_error_set(err, EROFS, "the mount is read-only");
     return 0;
 }
 
-int vf_check_new_name(struct vf_tree *tree, const struct vf_node *directory,
-                      const char *name, char **ret_text, struct vf_error *err)
+int vf_check_new_name(const struct vf_node *directory, const char *name,
+                      char **ret_text, struct vf_error *err)
 {
     bool is_vault = directory->kind == VF_NODE_ROOT;
-    int result = vf_check_writable(tree, err);
     char *text;
 
-    if (result < 0)
-        return result;
     if (strlen(name) > VF_NAME_MAX)
         return vf_error_set(err, ENAMETOOLONG, "a name has at most %d bytes",
                             VF_NAME_MAX);
@@ -37,8 +34,8 @@ int vf_check_new_name(struct vf_tree *tree, const struct vf_node *directory,
                             "a %s cannot have the name of a hidden or "
                             "temporary file",
                             is_vault ? "vault" : "credential");
-    result = vf_name_decode(is_vault ? VF_NAME_VAULT : VF_NAME_FILE, name,
-                            &text, err);
+    int result = vf_name_decode(is_vault ? VF_NAME_VAULT : VF_NAME_FILE, name,
+                                &text, err);
     if (result < 0)
         return result;
     if (ret_text != NULL)
@@ -46,16 +43,6 @@ int vf_check_new_name(struct vf_tree *tree, const struct vf_node *directory,
     else
         free(text);
     return 0;
-}
-
-/* A mutation that failed may have been acted upon all the same: the truth is
- * asked for at the next look, and the kernel is not to answer for us. */
-static void distrust(struct vf_tree *tree, struct vf_job *job)
-{
-    vf_listing_expire(tree, job->directory);
-    if (tree->watch.entry_changed != NULL)
-        tree->watch.entry_changed(tree->watch.context, job->directory,
-                                  job->name);
 }
 
 /* --- mkdir --- */
@@ -90,13 +77,13 @@ static void apply_mkdir(struct vf_tree *tree, struct vf_job *job)
     struct mkdir_job *mkdir = (struct mkdir_job *)job;
 
     if (job->result < 0) {
-        distrust(tree, job);
+        vf_listing_distrust(tree, job->directory, job->name);
         return;
     }
     struct vf_node *node =
         vf_listing_adopt(tree, job->directory, &mkdir->object, NULL);
     if (node == NULL) {
-        distrust(tree, job);
+        vf_listing_distrust(tree, job->directory, job->name);
         job->result = vf_error_set(&job->error, ENOMEM, "no memory");
         return;
     }
@@ -135,12 +122,14 @@ int vf_tree_mkdir(struct vf_tree *tree, struct vf_node *directory,
                   struct vf_entry *ret, struct vf_error *err)
 {
     char *text = NULL;
-    int result;
+    int result = vf_tree_check_writable(tree, err);
 
+    if (result < 0)
+        return result;
     if (directory->kind != VF_NODE_ROOT)
         return vf_error_set(err, EPERM,
                             "a vault holds credentials, not directories");
-    result = vf_check_new_name(tree, directory, name, &text, err);
+    result = vf_check_new_name(directory, name, &text, err);
     if (result < 0)
         return result;
     pthread_mutex_lock(&tree->lock);
@@ -187,7 +176,7 @@ static void apply_remove(struct vf_tree *tree, struct vf_job *job)
         remove->node->listing->is_going = false;
     if (job->result < 0) {
         remove->node->is_made_here = false; /* the next listing decides */
-        distrust(tree, job);
+        vf_listing_distrust(tree, job->directory, job->name);
         return;
     }
     vf_listing_bury(tree, job->directory, remove->id);
@@ -296,7 +285,7 @@ int vf_tree_rmdir(struct vf_tree *tree, struct vf_node *directory,
                   const char *name, struct vf_caller *caller,
                   struct vf_error *err)
 {
-    int result = vf_check_writable(tree, err);
+    int result = vf_tree_check_writable(tree, err);
 
     if (result < 0)
         return result;
@@ -383,7 +372,7 @@ int vf_tree_unlink(struct vf_tree *tree, struct vf_node *directory,
                    const char *name, struct vf_caller *caller,
                    struct vf_error *err)
 {
-    int result = vf_check_writable(tree, err);
+    int result = vf_tree_check_writable(tree, err);
 
     if (result < 0)
         return result;

@@ -60,9 +60,7 @@ void vf_tree_set_watch(struct vf_tree *tree, const struct vf_tree_watch *watch)
 static void refresh_vault(struct vf_tree *tree, struct vf_node *vault)
 {
     vf_listing_expire(tree, vault);
-    if (tree->watch.entry_changed != NULL)
-        tree->watch.entry_changed(tree->watch.context, vault->parent,
-                                  vault->name);
+    vf_listing_distrust(tree, vault->parent, vault->name);
 }
 
 void vf_tree_refresh(struct vf_tree *tree)

@@ -18,7 +18,6 @@ struct vf_mount_options {
         *mountpoint;    /* an absolute path; borrowed for the mount's life */
     const char *source; /* shown in the first column of mount(8); as above */
     bool is_debug;      /* libfuse's own trace on standard error */
-    bool is_read_only;
     bool is_allow_other;
 };
 
@@ -26,8 +25,9 @@ struct vf_mount_options {
  * Mount. From the return on, operations wait for vf_mount_run(). The tree is
  * borrowed for the mount's life. A dead mount that a killed daemon left at the
  * mount point is detached first. Errors: -ENOTDIR, -ENOENT, -EBUSY (something
- * is mounted there, and alive: it is ours), -EPERM and others from mount(2),
- * fusermount3's reason in the message where it gives one.
+ * is mounted there, and alive: it is ours), -EPERM with libfuse's reason in the
+ * message. For an ordinary user libfuse runs fusermount3(1), which says its
+ * reason on standard error itself.
  */
 VF_MUST_CHECK int vf_mount_new(const struct vf_mount_options *options,
                                struct vf_tree *tree, struct vf_mount **ret,
@@ -50,7 +50,7 @@ bool vf_mount_is_ours(const char *mountpoint);
 /*
  * Unmount what is mounted at a path, through umount2(2) or, for who may not,
  * fusermount3(1). is_lazy detaches a busy one. Errors: -EINVAL when nothing of
- * ours is mounted there, -EBUSY, -EPERM.
+ * ours is mounted there, -EBUSY, -EPERM; the message has fusermount3's reason.
  */
 VF_MUST_CHECK int vf_mount_detach(const char *mountpoint, bool is_lazy,
                                   struct vf_error *err);

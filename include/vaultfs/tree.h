@@ -51,7 +51,8 @@ struct vf_tree_options {
     bool is_rm_archive; /* rm archives instead of deleting */
     uid_t uid;          /* owner of everything */
     gid_t gid;
-    vf_record_sink *sink; /* failures that no caller is told; no lock held */
+    vf_record_sink *sink; /* what no caller is told: failures, and changes that
+                             were done after their caller left; no lock held */
     void *sink_context;
 };
 
@@ -72,7 +73,8 @@ void vf_tree_set_watch(struct vf_tree *tree, const struct vf_tree_watch *watch);
 void vf_tree_refresh(struct vf_tree *tree);
 
 /* End every wait with -EINTR, now and from now on. From any thread. Who owns
- * the service ends its requests. */
+ * the service ends its requests; what becomes of the changes among them goes to
+ * the sink, at the latest in vf_tree_free(). */
 void vf_tree_shutdown(struct vf_tree *tree);
 
 /* Waits for jobs in flight: shut the service down first. NULL is allowed. */
@@ -142,6 +144,11 @@ void vf_snapshot_entry(struct vf_tree *tree, const struct vf_snapshot *snapshot,
                        struct vf_entry *ret);
 void vf_snapshot_free(struct vf_tree *tree, struct vf_snapshot *snapshot);
 
+/* -EROFS on a read-only mount, before any other reason not to change something.
+ * What changes something below asks by itself. Never blocks. */
+VF_MUST_CHECK int vf_tree_check_writable(const struct vf_tree *tree,
+                                         struct vf_error *err);
+
 /* W-vault. -EPERM for a scratch or dotted name, -EINVAL for one that is not
  * spelled as we spell names, -EEXIST: the name is taken, or another vault got
  * it while this one was made, which err then names. Blocks. */
@@ -209,27 +216,33 @@ VF_MUST_CHECK int vf_file_write(struct vf_tree *tree, struct vf_file *file,
 
 /* ftruncate(2) on the draft: 0 starts over, the document's length is accepted;
  * one that completes the document commits, as a write does. Blocks for a commit
- * that its caller left; starting over leaves its failure to the sink. */
+ * that its caller left; starting over leaves its outcome to the sink. */
 VF_MUST_CHECK int vf_file_truncate(struct vf_tree *tree, struct vf_file *file,
                                    off_t size, struct vf_caller *caller,
                                    struct vf_error *err);
 
 /* truncate(2) by path: nothing changes; a size other than 0 or the present one
- * is -EINVAL. */
+ * is -EINVAL. W-empty: 0 is returned for a size of 0, and err has what a record
+ * should carry. Other errors: as for open. */
 VF_MUST_CHECK int vf_tree_truncate(struct vf_tree *tree, struct vf_node *node,
                                    off_t size, struct vf_error *err);
 
-/* A descriptor was closed. -EINVAL when the document is unfinished and the
- * caller is of the process that opened the file (W-incomplete). */
+/* A descriptor was closed. -EINVAL when the document is unfinished, a gap that
+ * is left included, and the caller is of the process that opened the file
+ * (W-incomplete). Nothing is lost by that yet, so that it is no record. */
 VF_MUST_CHECK int vf_file_flush(struct vf_tree *tree, struct vf_file *file,
-                                struct vf_caller *caller, struct vf_error *err);
+                                struct vf_caller *caller);
 
 /* fsync(2): the outcome of the last commit. Blocks while one is in flight. */
 VF_MUST_CHECK int vf_file_sync(struct vf_tree *tree, struct vf_file *file,
                                struct vf_caller *caller, struct vf_error *err);
 
-/* The last close: drops the draft. When that lost something, 0 is not returned
- * but the errno that a record should carry. */
+/* The process that opened it, for records; 0: unknown. */
+pid_t vf_file_opener(const struct vf_file *file);
+
+/* The last close: drops the draft. When that lost something (W-incomplete), or
+ * what was to be replaced was not (W-empty), 0 is not returned but the errno
+ * that a record should carry. */
 int vf_file_release(struct vf_tree *tree, struct vf_file *file,
                     struct vf_error *err);
 

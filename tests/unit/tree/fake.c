@@ -36,6 +36,8 @@ struct fake {
     struct gate gates[FAKE_OPS];
     struct object **objects;
     size_t count, page_size;
+    enum fake_end end;
+    unsigned pages; /* shown of lists that do not end */
     int64_t list_takes_ms;
     long now; /* seconds; goes on by one with each change */
     struct vf_buf trace;
@@ -72,6 +74,13 @@ void fake_set_page_size(struct fake *fake, size_t size)
 {
     pthread_mutex_lock(&fake->lock);
     fake->page_size = size;
+    pthread_mutex_unlock(&fake->lock);
+}
+
+void fake_set_end(struct fake *fake, enum fake_end end)
+{
+    pthread_mutex_lock(&fake->lock);
+    fake->end = end;
     pthread_mutex_unlock(&fake->lock);
 }
 
@@ -222,6 +231,28 @@ static void take_page(struct fake *fake, const char *vault, const char *cursor,
     }
 }
 
+/* As take_page(); the cursor is fresh each time, and means nothing. */
+static void take_endless_page(struct fake *fake, const char *vault,
+                              struct vf_page *ret)
+{
+    char id[32], cursor[32];
+
+    snprintf(cursor, sizeof(cursor), "more-%u", ++fake->pages);
+    if (fake->end == FAKE_GROWS) {
+        struct object object = {.name = id, .url = id};
+
+        snprintf(id, sizeof(id), "grown_%u", fake->pages);
+        memcpy(object.id, id, sizeof(id));
+        *ret = (struct vf_page){.objects = calloc(1, sizeof(struct vf_object)),
+                                .count = 1};
+        show(&object, ret->objects);
+    } else {
+        take_page(fake, vault, NULL, ret);
+        free(ret->next);
+    }
+    ret->next = strdup(cursor);
+}
+
 static int list(struct fake *fake, enum fake_op op, const char *vault,
                 const char *cursor, struct vf_page *ret, struct vf_error *err)
 {
@@ -232,7 +263,10 @@ static int list(struct fake *fake, enum fake_op op, const char *vault,
         result = absent(err);
     if (result < 0)
         return end(fake, result);
-    take_page(fake, vault, cursor, &page);
+    if (fake->end == FAKE_ENDS)
+        take_page(fake, vault, cursor, &page);
+    else
+        take_endless_page(fake, vault, &page);
     harness_advance_ms(fake->list_takes_ms);
     result = pass(fake, op, FAKE_AFTER, err);
     if (result < 0)

@@ -38,6 +38,10 @@ void fake_free(struct fake *fake);
 struct vf_service fake_service(struct fake *fake);
 
 void fake_set_page_size(struct fake *fake, size_t size);
+/* Lists say for ever that there is more: the first page again and again, or
+ * objects that were not there before. */
+enum fake_end { FAKE_ENDS, FAKE_REPEATS, FAKE_GROWS };
+void fake_set_end(struct fake *fake, enum fake_end end);
 /* Each list request makes the test's clock go on by this much. */
 void fake_set_list_takes_ms(struct fake *fake, int64_t ms);
 

@@ -86,6 +86,8 @@ static void take_record(void *context, const struct vf_record *record)
     h->records++;
     h->record_code = record->error->code;
     snprintf(h->record_path, sizeof(h->record_path), "%s", record->path);
+    memcpy(h->record_message, record->error->message,
+           sizeof(h->record_message));
     pthread_mutex_unlock(&h->lock);
 }
 

@@ -31,9 +31,10 @@ struct harness {
     struct vf_node *vault; /* NULL until harness_look_at_vault() */
     const char *vault_id;
     pthread_mutex_t lock;
-    unsigned records; /* failures that no caller was told; guarded by lock */
-    int record_code;
+    unsigned records; /* what no caller was told; guarded by lock */
+    int record_code;  /* of the last */
     char record_path[128];
+    char record_message[VF_ERROR_MESSAGE_MAX + 1];
 };
 
 /* For cmocka: *state is a struct harness. The second sets vault, and the

@@ -29,7 +29,7 @@ static int flush_as(struct harness *h, struct vf_file *file, pid_t tid)
 {
     struct vf_caller caller = {.tid = tid};
 
-    return vf_file_flush(h->tree, file, &caller, NULL);
+    return vf_file_flush(h->tree, file, &caller);
 }
 
 static int sync_file(struct harness *h, struct vf_file *file)
@@ -260,6 +260,46 @@ static void w_empty_a_truncation_without_a_write_is_a_loss(void **state)
     assert_int_equal(fake_count(h->fake, FAKE_OPS), 2);
 }
 
+/* failing-command > new.json exits 0. */
+static void w_empty_a_redirection_without_a_write_is_a_loss(void **state)
+{
+    static const int flags = O_WRONLY | O_CREAT | O_TRUNC;
+    struct harness *h = *state;
+    struct vf_caller caller = {0};
+    struct vf_error err = {0};
+    struct vf_entry entry;
+    struct vf_file *file;
+
+    for (int is_removed = 0; is_removed < 2; is_removed++) {
+        assert_int_equal(vf_tree_create(h->tree, h->vault, "a.json", flags,
+                                        &caller, &entry, &file, NULL),
+                         0);
+        vf_tree_forget(h->tree, entry.node, 1);
+        if (is_removed)
+            assert_int_equal(unlink_name(h, "a.json"), 0);
+        assert_int_equal(vf_file_release(h->tree, file, &err),
+                         is_removed ? 0 : -EINVAL);
+    }
+    assert_non_null(strstr(err.message, "the name is an empty draft"));
+}
+
+static void w_empty_a_truncation_by_path_changes_nothing(void **state)
+{
+    struct harness *h = *state;
+    struct vf_error err = {0};
+
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    struct vf_node *node = look(h, h->vault, "a.json");
+    off_t size = stat_of(h, node).st_size;
+    assert_int_equal(vf_tree_truncate(h->tree, node, size, &err), 0);
+    assert_string_equal(err.message, "");
+    assert_int_equal(vf_tree_truncate(h->tree, node, 0, &err), 0);
+    assert_non_null(strstr(err.message, "the credential is as it was"));
+    assert_content(h, node, "\"revision\": 0");
+    node = look(h, h->vault, ".vault.json");
+    assert_int_equal(vf_tree_truncate(h->tree, node, 0, &err), -EOPNOTSUPP);
+}
+
 static void w_incomplete_only_the_opener_is_told(void **state)
 {
     struct harness *h = *state;
@@ -282,15 +322,30 @@ static void w_incomplete_only_the_opener_is_told(void **state)
     end_process(child);
 }
 
-static void w_incomplete_a_loss_is_told_once(void **state)
+static void w_incomplete_a_loss_is_recorded_at_the_last_close(void **state)
 {
     struct harness *h = *state;
     struct vf_file *file = create(h, "a.json");
+    struct vf_error err = {0};
 
     assert_int_equal(put(h, file, "\n", 0), 0);
     assert_int_equal(flush_as(h, file, getpid()), -EINVAL);
-    assert_int_equal(close_file(h, file), 0);
+    assert_int_equal(vf_file_release(h->tree, file, &err), -EINVAL);
+    assert_non_null(strstr(err.message, "white space"));
     assert_int_equal(look_up(h, h->vault, "a.json"), -ENOENT);
+}
+
+static void w_incomplete_what_is_finished_after_a_close_is_no_loss(void **state)
+{
+    struct harness *h = *state;
+    struct vf_file *file = create(h, "a.json");
+    const char *spec = SPEC;
+
+    assert_int_equal(put_bytes(h, file, spec, 10, 0), 0);
+    assert_int_equal(flush_as(h, file, getpid()), -EINVAL);
+    assert_int_equal(put(h, file, spec + 10, 10), 0);
+    assert_int_equal(flush_as(h, file, getpid()), 0);
+    assert_int_equal(close_file(h, file), 0);
 }
 
 static void w_sticky_a_failure_stays_until_truncation(void **state)
@@ -412,6 +467,18 @@ static void a_read_only_mount_changes_nothing(void **state)
     assert_int_equal(vf_tree_create(h->tree, h->vault, "b.json", O_WRONLY,
                                     &caller, &entry, NULL, NULL),
                      -EROFS);
+    assert_int_equal(vf_tree_create(h->tree, h->root, "b.json", O_WRONLY,
+                                    &caller, &entry, NULL, NULL),
+                     -EROFS);
+    assert_int_equal(
+        vf_tree_mkdir(h->tree, h->vault, "v", &caller, &entry, NULL), -EROFS);
+    assert_int_equal(vf_tree_open(h->tree, node, O_RDONLY | O_TRUNC, &caller,
+                                  NULL, &is_unchanged, NULL),
+                     -EROFS);
+    assert_int_equal(vf_tree_open(h->tree, look(h, h->vault, ".vault.json"),
+                                  O_WRONLY, &caller, NULL, &is_unchanged, NULL),
+                     -EROFS);
+    assert_int_equal(vf_tree_check_writable(h->tree, NULL), -EROFS);
     assert_int_equal(unlink_name(h, "a.json"), -EROFS);
     assert_int_equal(unlink_name(h, ".vault.json"), -EROFS);
     assert_int_equal(make_vault(h, "v"), -EROFS);
@@ -438,8 +505,11 @@ int main(void)
         TEST(w_draft_truncation_to_the_length_is_accepted),
         TEST(w_empty_a_touched_name_is_there_for_a_minute),
         TEST(w_empty_a_truncation_without_a_write_is_a_loss),
+        TEST(w_empty_a_redirection_without_a_write_is_a_loss),
+        TEST(w_empty_a_truncation_by_path_changes_nothing),
         TEST(w_incomplete_only_the_opener_is_told),
-        TEST(w_incomplete_a_loss_is_told_once),
+        TEST(w_incomplete_a_loss_is_recorded_at_the_last_close),
+        TEST(w_incomplete_what_is_finished_after_a_close_is_no_loss),
         TEST(w_sticky_a_failure_stays_until_truncation),
         TEST(w_strict_a_bad_document_asks_nothing_and_leaves_no_name),
         TEST(names_that_cannot_be_made_are_refused),

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+#include "request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void mount_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct vf_node *directory = mount_node(req, ino);
+    struct vf_snapshot *snapshot = NULL;
+    struct mount_request request;
+
+    mount_begin(&request, req, "list");
+    int result = vf_tree_opendir(request.tree, directory, &request.caller,
+                                 &snapshot, &request.err);
+    if (result < 0) {
+        mount_reply_error(&request, directory, NULL, result);
+        return;
+    }
+    mount_end(&request);
+    fi->fh = (uint64_t)(uintptr_t)snapshot;
+    if (fuse_reply_open(req, fi) < 0)
+        vf_snapshot_free(request.tree, snapshot);
+}
+
+/* Entries 0 and 1 are "." and ".."; then the snapshot's. */
+#define DOTS 2
+
+struct listing_buffer {
+    char *data;
+    size_t size;
+    size_t capacity;
+    bool is_plus;
+};
+
+/* False when it does not fit. */
+static bool put_entry(fuse_req_t req, struct listing_buffer *out,
+                      const char *name, const struct fuse_entry_param *param,
+                      off_t next)
+{
+    size_t left = out->capacity - out->size;
+    char *at = out->data + out->size;
+    size_t size;
+
+    if (out->is_plus)
+        size = fuse_add_direntry_plus(req, at, left, name, param, next);
+    else
+        size = fuse_add_direntry(req, at, left, name, &param->attr, next);
+    if (size > left)
+        return false;
+    out->size += size;
+    return true;
+}
+
+static bool put_dot(fuse_req_t req, struct listing_buffer *out, off_t index,
+                    fuse_ino_t ino)
+{
+    struct fuse_entry_param param = {0}; /* ino 0: not a lookup */
+
+    param.attr.st_ino = ino;
+    param.attr.st_mode = S_IFDIR;
+    return put_entry(req, out, index == 0 ? "." : "..", &param, index + 1);
+}
+
+static bool put_node(fuse_req_t req, struct listing_buffer *out, off_t index,
+                     const struct vf_snapshot *snapshot)
+{
+    struct vf_tree *tree = mount_tree(req);
+    size_t at = (size_t)(index - DOTS);
+    const char *name = vf_snapshot_name(snapshot, at);
+    struct vf_entry entry;
+
+    if (name == NULL)
+        return false;
+    vf_snapshot_entry(tree, snapshot, at, out->is_plus, &entry);
+    const struct fuse_entry_param param = mount_entry_param(tree, &entry);
+    if (put_entry(req, out, name, &param, index + 1))
+        return true;
+    if (out->is_plus)
+        vf_tree_forget(tree, entry.node, 1);
+    return false;
+}
+
+static void reply_listing(fuse_req_t req, fuse_ino_t ino, size_t size,
+                          off_t offset, const struct fuse_file_info *fi,
+                          bool is_plus)
+{
+    const struct vf_snapshot *snapshot =
+        (const struct vf_snapshot *)(uintptr_t)fi->fh;
+    struct listing_buffer out = {
+        .data = malloc(size), .capacity = size, .is_plus = is_plus};
+
+    if (out.data == NULL) {
+        (void)fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    for (bool fits = true; fits; offset++)
+        fits = offset < DOTS ? put_dot(req, &out, offset, ino)
+                             : put_node(req, &out, offset, snapshot);
+    (void)fuse_reply_buf(req, out.data, out.size);
+    free(out.data);
+}
+
+void mount_op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                      struct fuse_file_info *fi)
+{
+    reply_listing(req, ino, size, offset, fi, false);
+}
+
+void mount_op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
+                          off_t offset, struct fuse_file_info *fi)
+{
+    reply_listing(req, ino, size, offset, fi, true);
+}
+
+void mount_op_releasedir(fuse_req_t req, fuse_ino_t ino,
+                         struct fuse_file_info *fi)
+{
+    vf_snapshot_free(mount_tree(req), (struct vf_snapshot *)(uintptr_t)fi->fh);
+    (void)fuse_reply_err(req, 0);
+}
+
+void mount_op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
+                    mode_t mode)
+{
+    struct vf_node *directory = mount_node(req, parent);
+    struct mount_request request;
+    struct vf_entry entry;
+
+    mount_begin(&request, req, "mkdir");
+    int result = vf_tree_mkdir(request.tree, directory, name, &request.caller,
+                               &entry, &request.err);
+    if (result < 0)
+        mount_reply_error(&request, directory, name, result);
+    else
+        mount_reply_entry(&request, &entry);
+}
+
+void mount_op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct vf_node *directory = mount_node(req, parent);
+    struct mount_request request;
+
+    mount_begin(&request, req, "rmdir");
+    mount_reply_error(&request, directory, name,
+                      vf_tree_rmdir(request.tree, directory, name,
+                                    &request.caller, &request.err));
+}
+
+void mount_op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct vf_node *directory = mount_node(req, parent);
+    struct mount_request request;
+
+    mount_begin(&request, req, "unlink");
+    mount_reply_error(&request, directory, name,
+                      vf_tree_unlink(request.tree, directory, name,
+                                     &request.caller, &request.err));
+}
