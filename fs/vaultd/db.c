@@ -22,6 +22,23 @@ struct vf_db {
     size_t count;
 };
 
+/* The log's index and the log itself report a full disk as an I/O error. */
+static bool is_full(struct vf_db *db, int code)
+{
+    int cause = db->handle != NULL ? sqlite3_system_errno(db->handle) : 0;
+
+    return (code & 0xFF) == SQLITE_IOERR &&
+           (cause == ENOSPC || cause == EDQUOT);
+}
+
+static const char *file_of(struct vf_db *db)
+{
+    const char *path =
+        db->handle != NULL ? sqlite3_db_filename(db->handle, "main") : NULL;
+
+    return path != NULL && path[0] != '\0' ? path : "database";
+}
+
 static int fail(struct vf_db *db, int code, struct vf_error *err)
 {
     static const struct {
@@ -32,12 +49,12 @@ static int fail(struct vf_db *db, int code, struct vf_error *err)
         {SQLITE_FULL, ENOSPC},
         {SQLITE_NOMEM, ENOMEM},
     };
-    int error = EIO;
+    int error = is_full(db, code) ? ENOSPC : EIO;
 
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
         if ((code & 0xFF) == codes[i].code)
             error = codes[i].error;
-    return vf_error_set(err, error, "database: %s",
+    return vf_error_set(err, error, "%s: %s", file_of(db),
                         db->handle != NULL ? sqlite3_errmsg(db->handle)
                                            : sqlite3_errstr(code));
 }
@@ -108,7 +125,8 @@ static int configure(struct vf_db *db, bool is_reader, struct vf_error *err)
     sqlite3_busy_timeout(db->handle, BUSY_MS);
     return vf_db_script(db,
                         is_reader ? "PRAGMA query_only = ON;"
-                                  : "PRAGMA journal_mode = WAL;"
+                                  : "PRAGMA auto_vacuum = INCREMENTAL;"
+                                    "PRAGMA journal_mode = WAL;"
                                     "PRAGMA synchronous = FULL;"
                                     "PRAGMA foreign_keys = ON;"
                                     "PRAGMA secure_delete = ON;",

@@ -4,8 +4,9 @@
  * SQL beside the code that uses it; a statement is prepared at its first use
  * and found again by the address of its text, which must be static.
  *
- * A connection belongs to one thread at a time. Errors are -EIO, -ENOSPC,
- * -EBUSY or -ENOMEM with SQLite's reason (which names columns, never values).
+ * A connection belongs to one thread at a time. Errors are -EIO, -ENOSPC (also
+ * for a quota), -EBUSY or -ENOMEM with the file and SQLite's reason, which
+ * names columns, never values.
  */
 #ifndef VAULTD_DB_H
 #define VAULTD_DB_H
@@ -17,7 +18,8 @@
 
 struct vf_db;
 
-/* Opens or makes the file; is_reader refuses every change. */
+/* Opens or makes the file; is_reader refuses every change. A file that is made
+ * here can give pages back: "PRAGMA incremental_vacuum". */
 VF_MUST_CHECK int vf_db_open(const char *path, bool is_reader,
                              struct vf_db **ret, struct vf_error *err);
 void vf_db_close(struct vf_db *db); /* NULL is allowed */

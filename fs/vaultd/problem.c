@@ -22,6 +22,7 @@ static const struct {
     [VF_PROBLEM_TOO_LARGE] = {EFBIG, 413, "invalid_request_error"},
     [VF_PROBLEM_INTERNAL] = {EIO, 500, "api_error"},
     [VF_PROBLEM_BUSY] = {EBUSY, 503, "api_error"},
+    [VF_PROBLEM_FULL] = {ENOSPC, 507, "api_error"},
 };
 
 int vf_refuse(struct vf_error *err, enum vf_problem problem, const char *param,

@@ -174,6 +174,7 @@ static int write_job(void *context, const struct vf_access *access,
 {
     const struct work *work = context;
 
+    vf_buf_free(&work->call->reply); /* of a run that came to nothing */
     return vf_idempotent(work->route->endpoint, work->call, access, err);
 }
 
@@ -181,6 +182,9 @@ int vf_route_run(const struct vf_route *route, struct vf_call *call,
                  struct vf_store *store, struct vf_error *err)
 {
     struct work work = {route, call};
+    enum vf_store_effect effect = strcmp(route->method, "DELETE") == 0
+                                      ? VF_STORE_SHRINKS
+                                      : VF_STORE_GROWS;
     struct vf_json *body = NULL;
     int result = check_body(route, call, &body, err);
 
@@ -189,7 +193,7 @@ int vf_route_run(const struct vf_route *route, struct vf_call *call,
     if (result == 0)
         result = strcmp(route->method, "GET") == 0
                      ? vf_store_read(store, read_job, &work, err)
-                     : vf_store_write(store, write_job, &work, err);
+                     : vf_store_write(store, effect, write_job, &work, err);
     if (result == 0 && call->reply.is_broken)
         result = vf_error_set(err, ENOMEM, "no memory for a reply");
     call->body = NULL;

@@ -8,6 +8,7 @@
  */
 #include "serve.h"
 
+#include "directory.h"
 #include "listen.h"
 #include "server.h"
 #include "store.h"
@@ -29,6 +30,9 @@
 #include <unistd.h>
 
 #define DESCRIPTORS 4096
+#define DESCRIPTORS_OWN 64   /* the store's, locks, listeners */
+#define CONNECTIONS_MAX 1024 /* of one listener */
+#define CONNECTIONS_MIN 4
 
 struct run {
     const struct vf_options *options;
@@ -93,6 +97,19 @@ static int listen_everywhere(struct run *run, struct vf_error *err)
     return result;
 }
 
+/* So many that descriptors never run out: who cannot be accepted waits, and
+ * accepting does not fail over and over. */
+static size_t connections_max(const struct run *run)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+        limit.rlim_cur <= DESCRIPTORS_OWN)
+        return 0;
+    size_t each = (limit.rlim_cur - DESCRIPTORS_OWN) / run->listeners_count;
+    return each < CONNECTIONS_MAX ? each : CONNECTIONS_MAX;
+}
+
 static int start(struct run *run, struct vf_error *err)
 {
     const struct vf_server_options options = {
@@ -100,8 +117,14 @@ static int start(struct run *run, struct vf_error *err)
         .dialect = &vf_dialect_qoder,
         .rules = &run->options->rules,
         .is_logging = run->options->log_requests,
+        .connections_max = connections_max(run),
     };
-    int result = vf_server_new(&options, &run->server, err);
+    int result =
+        options.connections_max < CONNECTIONS_MIN
+            ? vf_error_set(err, EMFILE,
+                           "too few descriptors for connections: raise "
+                           "RLIMIT_NOFILE (ulimit -n)")
+            : vf_server_new(&options, &run->server, err);
 
     for (size_t i = 0; result == 0 && i < run->listeners_count; i++) {
         int fd = run->listeners[i].fd;
@@ -220,7 +243,7 @@ int vf_serve(const struct vf_options *options, const char *dir,
     (void)pthread_sigmask(SIG_BLOCK, &run.signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
-    int result = vf_store_make_directory(dir, err);
+    int result = vf_directory_make(dir, err);
     if (result == 0)
         result = take_lock(&run, err);
     if (result == 0)

@@ -2,61 +2,74 @@
  *
  * A thread a connection: a slow client holds up itself alone, and a request
  * that waits for the disk waits in its own thread, which is what group commit
- * feeds on. A few hundred idle connections are a few hundred small stacks.
+ * feeds on. A few hundred idle connections are a few hundred small stacks. How
+ * long a client may be slow is not the HTTP library's affair, whose clock
+ * starts again with every byte, but that of struct vf_connections.
  *
- * Who may hold a secret: the body is gathered in a struct vf_secret and wiped
- * when the request ends. The HTTP library has it in the connection's memory
- * pool, which it clears after each request, and the parsed body is on the heap,
- * whose blocks are wiped when they are freed. Replies hold none.
+ * Who may hold a secret: the body is gathered in a struct vf_secret, which
+ * grows with what arrives and not with what was announced, and wiped when the
+ * request ends. The HTTP library has it in the connection's memory pool, which
+ * it clears after each request, and the parsed body is on the heap, whose
+ * blocks are wiped when they are freed. Replies hold none.
  *
  * A request that is refused at its head (no token, no such path) is still read
  * to its end before it is answered: closing with unread data would reset the
- * connection, and the client would not see why.
+ * connection, and the client would not see why. But one whose end is in doubt
+ * is answered at once, and nothing more is read from there.
  */
 #include "server.h"
 
 #include "call.h"
+#include "connections.h"
+#include "framing.h"
 #include "routes.h"
 #include "token.h"
 
-#include "vaultfs/clock.h"
 #include "vaultfs/log.h"
 #include "vaultfs/secret.h"
 
 #include <errno.h>
 #include <microhttpd.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define LISTENERS_MAX 16
-#define CONNECTIONS_MAX 1024
 #define CONNECTION_MEMORY (64 * 1024) /* head of a request, and its buffers */
 #define CONNECTION_STACK (512 * 1024)
-#define IDLE_S 120
+#define GUESTS_MAX 512
+#define GUEST_MS 10000
+#define TRANSFER_MS 30000
+#define IDLE_MS 120000
 #define DRAIN_MS 5000
 #define REFUSED_BODY_MAX (64 * 1024 * 1024)
+#define BODIES_MAX ((size_t)64 * 1024 * 1024)
 #define KEY_MAX 255
 
 struct vf_server {
     struct vf_server_options options;
     struct MHD_Daemon *daemons[LISTENERS_MAX];
     size_t daemons_count;
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t idle;
-    unsigned active; /* requests between their head and their reply's end */
+    struct vf_connections *connections;
+    size_t bodies_max;    /* bytes */
+    atomic_size_t bodies; /* bytes of all bodies that are held */
 };
 
 /* One request, from its head to the end of its reply. */
 struct request {
     struct vf_server *server;
     struct MHD_Connection *connection;
+    struct vf_connection *client; /* the same one, to the watch */
     struct vf_call call;
     const struct vf_route *route;
     struct vf_secret *body;
+    size_t body_held; /* counted in server->bodies */
     size_t body_size; /* as received, kept or not */
+    bool is_last;     /* on its connection */
     struct vf_error err;
     int result; /* below 0: refused, with err */
     const char *url;
@@ -112,6 +125,16 @@ static const char *strip_prefix(const char *url, const char *prefix)
                                                                : url;
 }
 
+static int check_framing(struct request *request)
+{
+    request->is_last = !vf_framing_is_plain(request->connection);
+    return request->is_last
+               ? vf_refuse(&request->err, VF_PROBLEM_INVALID, "",
+                           "one Content-Length, or Transfer-Encoding: chunked, "
+                           "and not both")
+               : 0;
+}
+
 static int check_length(const struct request *request, struct vf_error *err)
 {
     const char *length = header(request, "Content-Length");
@@ -136,6 +159,8 @@ static int check_head(struct request *request)
     int result = vf_token_check(request->server->options.store,
                                 header(request, "Authorization"), err);
     if (result == 0)
+        vf_connection_admit(request->client);
+    if (result == 0)
         result = vf_route_find(&request->call, &request->route, err);
     if (result == 0)
         result = check_length(request, err);
@@ -149,25 +174,26 @@ static int check_head(struct request *request)
     return 0;
 }
 
-static void count_active(struct vf_server *server, int change)
+static struct vf_connection *client_of(struct MHD_Connection *connection)
 {
-    pthread_mutex_lock(&server->lock);
-    server->active += (unsigned)change;
-    if (server->active == 0)
-        pthread_cond_broadcast(&server->idle);
-    pthread_mutex_unlock(&server->lock);
+    return MHD_get_connection_info(connection,
+                                   MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+        ->socket_context;
 }
 
 static struct request *request_new(struct vf_server *server,
                                    struct MHD_Connection *connection,
                                    const char *url, const char *method)
 {
-    struct request *request = calloc(1, sizeof(*request));
+    struct vf_connection *client = client_of(connection);
+    struct request *request =
+        client != NULL ? calloc(1, sizeof(*request)) : NULL;
 
     if (request == NULL)
         return NULL;
     request->server = server;
     request->connection = connection;
+    request->client = client;
     request->url = url;
     request->call = (struct vf_call){
         .dialect = server->options.dialect,
@@ -178,20 +204,41 @@ static struct request *request_new(struct vf_server *server,
         .query_context = connection,
     };
     name_request(request);
-    request->result = check_head(request);
-    count_active(server, 1);
+    vf_connection_enter(request->client, VF_PHASE_BODY);
+    request->result = check_framing(request);
+    if (request->result == 0)
+        request->result = check_head(request);
     return request;
+}
+
+static void drop_body(struct request *request)
+{
+    request->body = vf_secret_unref(request->body);
+    atomic_fetch_sub(&request->server->bodies, request->body_held);
+    request->body_held = 0;
 }
 
 static void request_free(struct request *request)
 {
-    count_active(request->server, -1);
-    vf_secret_unref(request->body);
+    vf_connection_enter(request->client, VF_PHASE_HEAD);
+    drop_body(request);
     vf_buf_free(&request->call.reply);
     free(request);
 }
 
-/* Keep a piece of the body; once refused, only count. */
+/* Room for a piece of a body, out of what all of them may have. */
+static int hold(struct request *request, size_t size)
+{
+    struct vf_server *server = request->server;
+
+    request->body_held += size;
+    if (atomic_fetch_add(&server->bodies, size) + size <= server->bodies_max)
+        return 0;
+    return vf_refuse(&request->err, VF_PROBLEM_BUSY, "",
+                     "too much is being sent at once: try again");
+}
+
+/* Keep a piece of the body. */
 static int gather(struct request *request, const char *data, size_t size)
 {
     size_t max = request->server->options.dialect->body_max;
@@ -200,15 +247,12 @@ static int gather(struct request *request, const char *data, size_t size)
     if (request->body_size > max)
         return vf_refuse(&request->err, VF_PROBLEM_TOO_LARGE, "",
                          "a body has at most %zu bytes", max);
-    if (request->body == NULL) {
-        const char *length = header(request, "Content-Length");
-        size_t room = length != NULL ? strtoull(length, NULL, 10) : size;
-        int result = vf_secret_new(room, &request->body, &request->err);
-
-        if (result < 0)
-            return result;
-    }
-    return vf_secret_append(request->body, data, size, &request->err);
+    int result = hold(request, size);
+    if (result == 0 && request->body == NULL)
+        result = vf_secret_new(size, &request->body, &request->err);
+    return result < 0
+               ? result
+               : vf_secret_append(request->body, data, size, &request->err);
 }
 
 /* What is not a refusal is our own trouble: the log has the reason, the client
@@ -223,7 +267,10 @@ static void hide_internal_error(struct request *request)
     vf_error_copy(request->err.request_id, sizeof(request->err.request_id),
                   request->id);
     vf_log_record(&record);
-    if (request->err.code == ENOMEM || request->err.code == EBUSY)
+    if (request->err.code == ENOSPC)
+        vf_refuse(&request->err, VF_PROBLEM_FULL, "",
+                  "the service's disk is full");
+    else if (request->err.code == ENOMEM || request->err.code == EBUSY)
         vf_refuse(&request->err, VF_PROBLEM_BUSY, "",
                   "the service is busy: try again");
     else
@@ -262,6 +309,8 @@ static void add_headers(const struct request *request,
                                     extras[i].value != NULL
                                         ? extras[i].value
                                         : vf_route_allowed(&request->call));
+    if (request->is_last)
+        MHD_add_response_header(response, "Connection", "close");
 }
 
 static void log_request(const struct request *request)
@@ -290,10 +339,38 @@ static enum MHD_Result reply(struct request *request)
     *text = VF_BUF_INIT;
     add_headers(request, response);
     log_request(request);
+    vf_connection_enter(request->client, VF_PHASE_REPLY);
     enum MHD_Result result = MHD_queue_response(
         request->connection, (unsigned)request->call.status, response);
     MHD_destroy_response(response);
     return result;
+}
+
+/* Take a piece of the body; once refused, only count. */
+static enum MHD_Result on_body(struct request *request, const char *data,
+                               size_t size)
+{
+    if (request->result == 0) {
+        request->result = gather(request, data, size);
+        if (request->result < 0)
+            drop_body(request);
+    } else {
+        request->body_size += size;
+    }
+    return request->body_size <= REFUSED_BODY_MAX ? MHD_YES : MHD_NO;
+}
+
+static enum MHD_Result on_end(struct request *request)
+{
+    vf_connection_enter(request->client, VF_PHASE_WORK);
+    request->call.raw_body = request->body;
+    if (request->result == 0)
+        request->result =
+            vf_route_run(request->route, &request->call,
+                         request->server->options.store, &request->err);
+    request->call.raw_body = NULL;
+    drop_body(request);
+    return reply(request);
 }
 
 /* Called with the head, with each piece of the body, and at its end. */
@@ -306,25 +383,15 @@ static enum MHD_Result on_request(void *context,
     struct request *request = *request_context;
 
     if (request == NULL) {
-        *request_context = request_new(context, connection, url, method);
-        return *request_context != NULL ? MHD_YES : MHD_NO;
+        request = request_new(context, connection, url, method);
+        *request_context = request;
+        if (request == NULL)
+            return MHD_NO;
+        return request->is_last ? reply(request) : MHD_YES;
     }
-    if (*upload_size > 0) {
-        if (request->result == 0)
-            request->result = gather(request, upload, *upload_size);
-        else
-            request->body_size += *upload_size;
-        *upload_size = 0;
-        return request->body_size <= REFUSED_BODY_MAX ? MHD_YES : MHD_NO;
-    }
-    request->call.raw_body = request->body;
-    if (request->result == 0)
-        request->result =
-            vf_route_run(request->route, &request->call,
-                         request->server->options.store, &request->err);
-    request->call.raw_body = NULL;
-    request->body = vf_secret_unref(request->body);
-    return reply(request);
+    size_t size = *upload_size;
+    *upload_size = 0;
+    return size > 0 ? on_body(request, upload, size) : on_end(request);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection,
@@ -336,20 +403,61 @@ static void on_completed(void *context, struct MHD_Connection *connection,
     *request_context = NULL;
 }
 
+/* Without memory to watch it a connection has no place; it ends before its
+ * first request. */
+static void on_connection(void *context, struct MHD_Connection *connection,
+                          void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct vf_server *server = context;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        int fd = MHD_get_connection_info(connection,
+                                         MHD_CONNECTION_INFO_CONNECTION_FD)
+                     ->connect_fd;
+
+        *socket_context = vf_connection_add(server->connections, fd);
+        if (*socket_context == NULL)
+            (void)shutdown(fd, SHUT_RDWR);
+    } else if (*socket_context != NULL) {
+        vf_connection_forget(*socket_context);
+    }
+}
+
+/* A secret that grows has up to three times its size locked for a moment, and
+ * keys need some too: hence a quarter. But one body must always fit. */
+static size_t room_for_bodies(const struct vf_dialect *dialect)
+{
+    struct rlimit limit;
+    size_t room = BODIES_MAX;
+
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur / 4 < room)
+        room = limit.rlim_cur / 4;
+    return room > dialect->body_max ? room : dialect->body_max;
+}
+
 int vf_server_new(const struct vf_server_options *options,
                   struct vf_server **ret, struct vf_error *err)
 {
+    const size_t half = options->connections_max / 2;
+    const struct vf_connection_limits limits = {
+        .guests_max = half < GUESTS_MAX ? half : GUESTS_MAX,
+        .guest_ms = GUEST_MS,
+        .idle_ms = IDLE_MS,
+        .transfer_ms = TRANSFER_MS,
+    };
     struct vf_server *server = calloc(1, sizeof(*server));
-    pthread_condattr_t attributes;
 
     if (server == NULL)
         return vf_error_set(err, ENOMEM, "no memory for the server");
     server->options = *options;
-    pthread_mutex_init(&server->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&server->idle, &attributes);
-    pthread_condattr_destroy(&attributes);
+    server->bodies_max = room_for_bodies(options->dialect);
+    atomic_init(&server->bodies, 0);
+    int result = vf_connections_new(&limits, &server->connections, err);
+    if (result < 0) {
+        free(server);
+        return result;
+    }
     *ret = server;
     return 0;
 }
@@ -364,8 +472,9 @@ int vf_server_listen(struct vf_server *server, int fd, struct vf_error *err)
                 MHD_USE_POLL | MHD_USE_ITC,
             0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, fd,
             MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-            MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
+            MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+            MHD_OPTION_CONNECTION_LIMIT,
+            (unsigned)server->options.connections_max,
             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
             MHD_OPTION_THREAD_STACK_SIZE, (size_t)CONNECTION_STACK,
             MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
@@ -375,19 +484,6 @@ int vf_server_listen(struct vf_server *server, int fd, struct vf_error *err)
     }
     server->daemons[server->daemons_count++] = started;
     return 0;
-}
-
-/* Until no request is under way, or for DRAIN_MS. */
-static void drain(struct vf_server *server)
-{
-    const struct timespec end =
-        vf_clock_timespec(vf_clock_monotonic_ms() + DRAIN_MS);
-
-    pthread_mutex_lock(&server->lock);
-    while (server->active > 0 &&
-           pthread_cond_timedwait(&server->idle, &server->lock, &end) == 0)
-        continue;
-    pthread_mutex_unlock(&server->lock);
 }
 
 void vf_server_free(struct vf_server *server)
@@ -400,10 +496,9 @@ void vf_server_free(struct vf_server *server)
         if (fd != MHD_INVALID_SOCKET)
             (void)close(fd);
     }
-    drain(server);
+    vf_connections_drain(server->connections, DRAIN_MS);
     for (size_t i = 0; i < server->daemons_count; i++)
         MHD_stop_daemon(server->daemons[i]);
-    pthread_cond_destroy(&server->idle);
-    pthread_mutex_destroy(&server->lock);
+    vf_connections_free(server->connections);
     free(server);
 }

@@ -19,7 +19,8 @@ struct vf_server_options {
     struct vf_store *store;
     const struct vf_dialect *dialect;
     const struct vf_rules *rules;
-    bool is_logging; /* a line a request */
+    bool is_logging;        /* a line a request */
+    size_t connections_max; /* of one listener; the others wait */
 };
 
 VF_MUST_CHECK int vf_server_new(const struct vf_server_options *options,

@@ -6,10 +6,18 @@
  * own changes back, and wakes their callers only after COMMIT returned. While
  * it waits for the disk, the next group gathers. When the transaction as a
  * whole is lost (disk full, I/O error), every job in it failed.
+ *
+ * A full disk. Also a delete needs room first: in the log. So some is kept in
+ * reserve while there is any. A transaction that finds no room is tried once
+ * more after the log was emptied; then the disk is taken as full: what makes
+ * the store smaller is given the reserve, what does not is refused. After each
+ * such job the room that it made is handed back and the reserve taken again.
  */
 #include "store.h"
 
 #include "db.h"
+#include "directory.h"
+#include "reserve.h"
 #include "schema.h"
 #include "seal.h"
 
@@ -21,7 +29,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define READERS 8
@@ -29,6 +36,7 @@
 
 /* One vf_store_write(), on its caller's stack. */
 struct job {
+    enum vf_store_effect effect;
     vf_store_job *run;
     void *context;
     struct vf_error *err;
@@ -41,8 +49,9 @@ struct job {
 struct vf_store {
     char *path; /* of the database */
     struct vf_seal *seal;
-    struct vf_db *writer; /* the writer thread's */
-    struct vf_ids ids;    /* the writer thread's */
+    struct vf_db *writer; /* these three are the writer thread's */
+    struct vf_reserve *reserve;
+    struct vf_ids ids;
     pthread_t thread;
     bool has_thread;
 
@@ -55,12 +64,7 @@ struct vf_store {
     size_t readers_free, readers_open;
 };
 
-static int begin(struct vf_store *store, struct vf_error *err)
-{
-    return vf_db_run(store->writer, "BEGIN IMMEDIATE", NULL, 0, err);
-}
-
-/* -EIO when not just the job but the whole transaction is gone. */
+/* Below 0 when not just the job but the whole transaction is gone. */
 static int run_in_savepoint(struct vf_store *store, struct job *job)
 {
     const struct vf_access access = {store->writer, store->seal, &store->ids};
@@ -68,6 +72,8 @@ static int run_in_savepoint(struct vf_store *store, struct job *job)
     job->result = vf_db_run(store->writer, "SAVEPOINT job", NULL, 0, job->err);
     if (job->result == 0)
         job->result = job->run(job->context, &access, job->err);
+    if (job->result == -ENOSPC)
+        return -ENOSPC;
     if (!vf_db_is_in_transaction(store->writer))
         return -EIO;
     if (job->result < 0 &&
@@ -77,34 +83,91 @@ static int run_in_savepoint(struct vf_store *store, struct job *job)
                                                                       : 0;
 }
 
-/* The transaction is lost: whatever a job was told, it did not happen. */
-static void fail_group(struct vf_store *store, struct job *group,
-                       const struct vf_error *reason)
+/* Jobs from first to before end in one transaction. When it is lost, whatever
+ * a job was told, it did not happen. */
+static int run_transaction(struct vf_store *store, struct job *first,
+                           const struct job *end, struct vf_error *err)
 {
-    if (vf_db_is_in_transaction(store->writer) &&
+    int result = vf_db_run(store->writer, "BEGIN IMMEDIATE", NULL, 0, err);
+
+    for (struct job *job = first; result == 0 && job != end; job = job->next) {
+        result = run_in_savepoint(store, job);
+        if (result < 0)
+            vf_error_set(err, -result, "%s: a transaction was lost: %s",
+                         store->path, strerror(-result));
+    }
+    if (result == 0)
+        result = vf_db_run(store->writer, "COMMIT", NULL, 0, err);
+    if (result < 0 && vf_db_is_in_transaction(store->writer) &&
         vf_db_run(store->writer, "ROLLBACK", NULL, 0, NULL) < 0)
         abort(); /* never acknowledge over a transaction of unknown state */
-    for (struct job *job = group; job != NULL; job = job->next) {
+    return result;
+}
+
+static void fail_jobs(struct job *first, const struct job *end,
+                      const struct vf_error *reason)
+{
+    for (struct job *job = first; job != end; job = job->next) {
         job->result = -reason->code;
         if (job->err != NULL)
             *job->err = *reason;
     }
 }
 
+/*
+ * Give what the log and the database do not need back to the file system. The
+ * log may hold many versions of a page; the checkpoint leaves one. Moving pages
+ * to where free ones are is itself logged, hence in small steps. That any of it
+ * fails shows in the room that there is afterwards.
+ */
+static int make_room(struct vf_store *store, struct vf_error *err)
+{
+    static const char *const steps[] = {"PRAGMA wal_checkpoint(TRUNCATE)",
+                                        "PRAGMA incremental_vacuum(16)",
+                                        "PRAGMA wal_checkpoint(TRUNCATE)"};
+
+    vf_reserve_give(store->reserve);
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+        if (vf_db_script(store->writer, steps[i], NULL) < 0)
+            continue;
+    return vf_reserve_take(store->reserve, err);
+}
+
+/* What makes the store smaller has the reserve, one at a time; the rest
+ * fails. */
+static void run_on_reserve(struct vf_store *store, struct job *group,
+                           const struct vf_error *reason)
+{
+    for (struct job *job = group; job != NULL; job = job->next) {
+        struct vf_error err = *reason;
+        int result = -ENOSPC;
+
+        if (job->effect == VF_STORE_SHRINKS) {
+            vf_reserve_give(store->reserve);
+            result = run_transaction(store, job, job->next, &err);
+            (void)make_room(store, NULL); /* the next one looks again */
+        }
+        if (result < 0)
+            fail_jobs(job, job->next, &err);
+    }
+}
+
 static void run_group(struct vf_store *store, struct job *group)
 {
     struct vf_error reason;
-    int result = begin(store, &reason);
+    int result = vf_reserve_take(store->reserve, &reason);
 
-    for (struct job *job = group; result == 0 && job != NULL; job = job->next) {
-        result = run_in_savepoint(store, job);
-        if (result < 0)
-            vf_error_set(&reason, EIO, "database: a transaction was lost");
-    }
     if (result == 0)
-        result = vf_db_run(store->writer, "COMMIT", NULL, 0, &reason);
-    if (result < 0)
-        fail_group(store, group, &reason);
+        result = run_transaction(store, group, NULL, &reason);
+    if (result == -ENOSPC) {
+        result = make_room(store, &reason);
+        if (result == 0)
+            result = run_transaction(store, group, NULL, &reason);
+    }
+    if (result == -ENOSPC)
+        run_on_reserve(store, group, &reason);
+    else if (result < 0)
+        fail_jobs(group, NULL, &reason);
 }
 
 /* The next group, or NULL at the end. Called with the lock held. */
@@ -142,10 +205,11 @@ static void *write_groups(void *context)
     return NULL;
 }
 
-int vf_store_write(struct vf_store *store, vf_store_job *run, void *context,
-                   struct vf_error *err)
+int vf_store_write(struct vf_store *store, enum vf_store_effect effect,
+                   vf_store_job *run, void *context, struct vf_error *err)
 {
-    struct job job = {.run = run,
+    struct job job = {.effect = effect,
+                      .run = run,
                       .context = context,
                       .err = err,
                       .done = PTHREAD_COND_INITIALIZER};
@@ -237,30 +301,9 @@ static int fail(struct vf_error *err, int code, const char *path)
     return vf_error_set(err, code, "%s: %s", path, strerror(code));
 }
 
-int vf_store_make_directory(const char *dir, struct vf_error *err)
-{
-    char path[PATH_MAX];
-    size_t size = strlen(dir);
-
-    if (size == 0 || size >= sizeof(path))
-        return fail(err, size == 0 ? ENOENT : ENAMETOOLONG, dir);
-    memcpy(path, dir, size + 1);
-    for (char *at = path + 1;; at++) {
-        char was = *at;
-
-        if (was != '/' && was != '\0')
-            continue;
-        *at = '\0';
-        if (mkdir(path, 0700) < 0 && errno != EEXIST)
-            return fail(err, errno, path);
-        *at = was;
-        if (was == '\0')
-            return 0;
-    }
-}
-
 /* A database remembers a hash that only its own key makes. */
-static int check_key(struct vf_store *store, struct vf_error *err)
+static int check_key(struct vf_store *store, const char *dir,
+                     struct vf_error *err)
 {
     unsigned char hash[VF_SEAL_HASH_SIZE];
     int64_t is_known = 0, is_right = 0;
@@ -277,7 +320,7 @@ static int check_key(struct vf_store *store, struct vf_error *err)
             VF_VALUES(VF_BLOB(hash, sizeof(hash))), &is_right, err);
     if (result == 0 && is_right == 0)
         return vf_error_set(err, EKEYREJECTED,
-                            "the key file is not the one that %s was made with",
+                            "%s/key is not the key that %s was made with", dir,
                             store->path);
     return result;
 }
@@ -297,6 +340,24 @@ static int resume_ids(struct vf_store *store, struct vf_error *err)
     return result;
 }
 
+static int open_database(struct vf_store *store, const char *dir,
+                         struct vf_error *err)
+{
+    int result = vf_db_open(store->path, false, &store->writer, err);
+
+    if (result == 0)
+        result = vf_schema_upgrade(store->writer, err);
+    if (result == 0)
+        result = check_key(store, dir, err);
+    if (result == 0)
+        result = resume_ids(store, err);
+    if (result < 0) {
+        vf_db_close(store->writer);
+        store->writer = NULL;
+    }
+    return result;
+}
+
 /* Under the lock file, because two processes may meet in an empty directory. */
 static int open_files(struct vf_store *store, const char *dir,
                       struct vf_error *err)
@@ -305,13 +366,13 @@ static int open_files(struct vf_store *store, const char *dir,
     int result = vf_seal_new(dir, is_new, &store->seal, err);
 
     if (result == 0)
-        result = vf_db_open(store->path, false, &store->writer, err);
+        result = vf_reserve_new(dir, &store->reserve, err);
     if (result == 0)
-        result = vf_schema_upgrade(store->writer, err);
-    if (result == 0)
-        result = check_key(store, err);
-    if (result == 0)
-        result = resume_ids(store, err);
+        result = open_database(store, dir, err);
+    if (result == -ENOSPC) { /* opening takes some for the log and its index */
+        vf_reserve_give(store->reserve);
+        result = open_database(store, dir, err);
+    }
     return result;
 }
 
@@ -357,10 +418,11 @@ int vf_store_open(const char *dir, bool may_create, struct vf_store **ret,
         store->path = NULL;
         result = vf_error_set(err, ENOMEM, "no memory for the store");
     } else if (may_create) {
-        result = vf_store_make_directory(dir, err);
+        result = vf_directory_make(dir, err);
     } else {
-        result =
-            access(store->path, F_OK) < 0 ? fail(err, errno, store->path) : 0;
+        result = vf_directory_check(dir, err);
+        if (result == 0 && access(store->path, F_OK) < 0)
+            result = fail(err, errno, store->path);
     }
     if (result == 0)
         result = open_locked(store, dir, err);
@@ -388,6 +450,7 @@ void vf_store_close(struct vf_store *store)
     for (size_t i = 0; i < store->readers_free; i++)
         vf_db_close(store->readers[i]);
     vf_db_close(store->writer);
+    vf_reserve_free(store->reserve);
     vf_seal_free(store->seal);
     pthread_cond_destroy(&store->reader_free);
     pthread_cond_destroy(&store->queued);

@@ -15,15 +15,12 @@ struct vf_db;
 struct vf_seal;
 struct vf_store;
 
-/* Make a directory (0700) and those above it, as far as they are missing. */
-VF_MUST_CHECK int vf_store_make_directory(const char *dir,
-                                          struct vf_error *err);
-
 /*
  * Open DIR, making it (0700), its key and its database where they are not
  * there. Several processes may have one store open: the server, and commands
- * beside it. Errors: -EKEYREJECTED when the key is not the database's, those of
- * vf_seal_new(), vf_schema_upgrade() and the file system.
+ * beside it. Errors: -EACCES as vf_directory_check(), -EKEYREJECTED when
+ * the key is not the database's, those of vf_seal_new(), vf_schema_upgrade()
+ * and the file system.
  */
 VF_MUST_CHECK int vf_store_open(const char *dir, bool may_create,
                                 struct vf_store **ret, struct vf_error *err);
@@ -50,11 +47,17 @@ typedef int vf_store_job(void *context, const struct vf_access *access,
 VF_MUST_CHECK int vf_store_read(struct vf_store *store, vf_store_job *job,
                                 void *context, struct vf_error *err);
 
+/* What a job does to the size of the store: one that makes it smaller may use
+ * the room that is kept for when the disk is full. */
+enum vf_store_effect { VF_STORE_GROWS, VF_STORE_SHRINKS };
+
 /*
  * Run a job on the writer's thread. 0 means that its changes are on the disk;
- * on failure none of them was made. Jobs run one after another. Blocks.
+ * on failure none of them was made: -ENOSPC when the disk is full. Jobs run one
+ * after another; one whose changes found no room may be run again. Blocks.
  */
-VF_MUST_CHECK int vf_store_write(struct vf_store *store, vf_store_job *job,
+VF_MUST_CHECK int vf_store_write(struct vf_store *store,
+                                 enum vf_store_effect effect, vf_store_job *job,
                                  void *context, struct vf_error *err);
 
 /* How many jobs wait for the writer to take them. */

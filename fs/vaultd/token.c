@@ -84,7 +84,7 @@ int vf_token_create(struct vf_store *store, const char *name,
         return result;
     hash_token(vf_store_seal(store), vf_secret_data(token),
                vf_secret_size(token), &entry);
-    result = vf_store_write(store, add, &entry, err);
+    result = vf_store_write(store, VF_STORE_GROWS, add, &entry, err);
     if (result < 0) {
         vf_secret_unref(token);
         return result;

@@ -80,6 +80,28 @@ def test_files_are_for_the_owner_alone(vaultd):
     assert stat.S_IMODE(vaultd.data.stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize("mode", [0o701, 0o710, 0o720, 0o702, 0o755, 0o777])
+@pytest.mark.parametrize("words", [[], ["token", "create"], ["verify"]])
+def test_a_directory_that_others_may_enter_is_refused(vaultd, mode, words):
+    vaultd.token()
+    vaultd.data.chmod(mode)
+    done = vaultd.command(*words)
+    assert done.returncode == 2
+    assert f"{vaultd.data} is open to others: chmod 700" in done.stderr
+    vaultd.data.chmod(0o700)
+    assert vaultd.command("verify").returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give it away")
+def test_a_directory_of_somebody_else_is_refused(vaultd):
+    vaultd.data.mkdir(0o700)
+    os.chown(vaultd.data, 65534, 65534)
+    done = vaultd.command("token", "create")
+    assert done.returncode == 2
+    assert f"{vaultd.data} belongs to somebody else" in done.stderr
+    assert list(vaultd.data.iterdir()) == []
+
+
 def test_several_listeners_show_one_store(vaultd):
     token = vaultd.token()
     vaultd.start(listen=("127.0.0.1:0", "[::1]:0", f"unix:{vaultd.data}/s"))

@@ -241,7 +241,8 @@ def test_a_wrong_missing_or_short_key_is_refused_and_never_replaced(vaultd):
         if wrong is not None:
             key.touch(0o600)
             key.write_bytes(wrong)
-        assert vaultd.command("token", "create").returncode != 0
+        done = vaultd.command("token", "create")
+        assert done.returncode != 0 and str(key) in done.stderr
         assert (key.read_bytes() if key.exists() else None) == wrong
     key.touch(0o600)
     key.write_bytes(right)
@@ -270,6 +271,18 @@ def test_verify_finds_a_secret_that_was_changed_or_moved(client):
 def test_verify_does_not_make_what_it_looks_for(vaultd):
     assert vaultd.command("verify").returncode == 2
     assert not vaultd.data.exists()
+
+
+def test_a_file_that_is_no_database_is_named_and_left_alone(vaultd):
+    vaultd.token()
+    for name in ("vaults.db-wal", "vaults.db-shm"):
+        (vaultd.data / name).unlink(missing_ok=True)
+    path = vaultd.data / "vaults.db"
+    path.write_bytes(b"precious " * 1000)
+    done = vaultd.command("verify")
+    assert done.returncode == 2
+    assert f"{path}: file is not a database" in done.stderr
+    assert path.read_bytes() == b"precious " * 1000
 
 
 def test_a_database_of_a_newer_version_is_left_alone(vaultd):

@@ -59,9 +59,11 @@ class Vaultd:
         self.replies = []
         self.secrets = []
 
-    def start(self, *options, listen=("127.0.0.1:0",), data=None):
+    def start(self, *options, listen=("127.0.0.1:0",), data=None, under=()):
+        """under: a command that runs the command after it."""
         ready, told = os.pipe()
-        command = [VAULTD, "--data", data or self.data, "--ready-fd", str(told)]
+        command = [*under, VAULTD, "--data", data or self.data,
+                   "--ready-fd", str(told)]
         for where in listen:
             command += ["--listen", where]
         with open(self.log_path, "ab") as log:

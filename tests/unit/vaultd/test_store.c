@@ -128,8 +128,9 @@ static void *run_gate(void *context)
 {
     struct guard *guard = context;
 
-    assert_int_equal(
-        vf_store_write(guard->store, wait_at_gate, guard->gate, NULL), 0);
+    assert_int_equal(vf_store_write(guard->store, VF_STORE_GROWS, wait_at_gate,
+                                    guard->gate, NULL),
+                     0);
     return NULL;
 }
 
@@ -137,7 +138,8 @@ static void *run_add(void *context)
 {
     struct add *add = context;
 
-    add->result = vf_store_write(add->store, add_vault, add, &add->err);
+    add->result =
+        vf_store_write(add->store, VF_STORE_GROWS, add_vault, add, &add->err);
     return NULL;
 }
 
