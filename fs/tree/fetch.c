@@ -7,8 +7,9 @@
  * that a walk never outlives its own listings.
  *
  * A fetch is bounded though each page has a deadline of its own: a service that
- * says "more" and brings nothing new is not believed, and a fetch that nobody
- * waits for any more stops behind the page under way.
+ * goes on saying "more" and bringing nothing new is not believed (a page or two
+ * may be empty where it leaves out what was not asked for), and a fetch that
+ * nobody waits for any more stops behind the page under way.
  *
  * While the service cannot be reached, only the first look waits for that to
  * show. Those after it are served what was listed before, for stale_if_error,
@@ -26,12 +27,14 @@
 
 #define LIFE_PER_FETCH 10
 #define PAGES_MAX 10000
+#define IDLE_PAGES_MAX 10
 
 struct fetch_job {
     struct vf_job job;
     struct vf_page page; /* all pages in one */
     size_t capacity;
     unsigned pages;
+    unsigned idle_pages; /* in a row, that brought nothing new */
     void *ids;        /* tsearch(3) tree of what pages brought, while more is */
     size_t noted;     /* to come; how many objects are in it */
     bool is_started;  /* the first page is here */
@@ -106,11 +109,16 @@ static int check_progress(struct fetch_job *fetch)
         return 0;
     if (note_ids(fetch, &is_new) < 0)
         return vf_error_set(&fetch->job.error, ENOMEM, "no memory to list");
-    if (!is_new || fetch->pages == PAGES_MAX)
+    fetch->idle_pages = is_new ? 0 : fetch->idle_pages + 1;
+    if (fetch->idle_pages == IDLE_PAGES_MAX)
         return vf_error_set(&fetch->job.error, EBADMSG,
-                            "the list does not end: page %u %s", fetch->pages,
-                            is_new ? "is not the last"
-                                   : "brings nothing new, and is not the last");
+                            "the list does not end: %d pages brought nothing "
+                            "new",
+                            IDLE_PAGES_MAX);
+    if (fetch->pages == PAGES_MAX)
+        return vf_error_set(&fetch->job.error, EBADMSG,
+                            "the list does not end: page %d is not the last",
+                            PAGES_MAX);
     return 0;
 }
 
