@@ -188,8 +188,8 @@ void vf_mount_free(struct vf_mount *mount)
 {
     if (mount == NULL)
         return;
-    fuse_session_unmount(mount->session);
     notifier_done(&mount->notifier);
+    fuse_session_unmount(mount->session);
     fuse_session_destroy(mount->session);
     free(mount);
 }
@@ -265,6 +265,7 @@ int vf_mount_run(struct vf_mount *mount)
     if (write(signal_pipe[1], &word, 1) < 0)
         vf_log(VF_LOG_ERROR, "cannot end the signal thread");
     (void)pthread_join(watcher, NULL);
+    notifier_done(&mount->notifier); /* it writes to what unmounting closes */
     fuse_session_unmount(mount->session);
     return result;
 }

@@ -85,7 +85,7 @@ def test_twenty_shells_fight_over_one_name(mount, service, children):
 
 
 @pytest.mark.slow
-def test_ten_thousand_credentials(service, mounts, tmp_path, record_property, capsys):
+def test_ten_thousand_credentials(service, mounts, tmp_path, capsys):
     with ThreadPoolExecutor(4) as pool:
         vaults = list(pool.map(lambda i: service.make_vault(f"v{i:03}"), range(100)))
 
@@ -113,7 +113,6 @@ def test_ten_thousand_credentials(service, mounts, tmp_path, record_property, ca
         files = [member for member in archive if member.isfile()]
     assert len(files) == 10100 and all(member.size > 100 for member in files)
     end_kib = rss_kib(mount.pid)
-    record_property("rss_kib", end_kib)
     with capsys.disabled():
         print(
             f"\n10 000 credentials: the daemon has {end_kib} KiB resident"

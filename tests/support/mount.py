@@ -93,8 +93,11 @@ class Mount:
                 f"vaultfs ended with {self.process.returncode}:\n"
                 + self.log.read_text(errors="replace")
             )
-            # A dead mount may be replaced: then the number stays the same.
-            return mounts_at(self.path) > before or (before and is_answering(self.path))
+            # A dead mount may be replaced: then the number stays the same, and
+            # for a moment the bare directory answers.
+            if before and not is_answering(self.path):
+                return False
+            return mounts_at(self.path) >= max(before, 1)
 
         wait_for(is_up, 20, f"the mount at {self.path}")
 
