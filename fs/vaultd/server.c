@@ -50,11 +50,17 @@
 #define BODIES_MAX ((size_t)64 * 1024 * 1024)
 #define KEY_MAX 255
 
+/* Each watches its own connections: strangers at one are no trouble at another.
+ */
+struct listener {
+    struct MHD_Daemon *daemon;
+    struct vf_connections *connections;
+};
+
 struct vf_server {
     struct vf_server_options options;
-    struct MHD_Daemon *daemons[LISTENERS_MAX];
-    size_t daemons_count;
-    struct vf_connections *connections;
+    struct listener listeners[LISTENERS_MAX];
+    size_t listeners_count;
     size_t bodies_max;    /* bytes */
     atomic_size_t bodies; /* bytes of all bodies that are held */
 };
@@ -409,14 +415,14 @@ static void on_connection(void *context, struct MHD_Connection *connection,
                           void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
 {
-    struct vf_server *server = context;
+    struct vf_connections *connections = context;
 
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         int fd = MHD_get_connection_info(connection,
                                          MHD_CONNECTION_INFO_CONNECTION_FD)
                      ->connect_fd;
 
-        *socket_context = vf_connection_add(server->connections, fd);
+        *socket_context = vf_connection_add(connections, fd);
         if (*socket_context == NULL)
             (void)shutdown(fd, SHUT_RDWR);
     } else if (*socket_context != NULL) {
@@ -439,13 +445,6 @@ static size_t room_for_bodies(const struct vf_dialect *dialect)
 int vf_server_new(const struct vf_server_options *options,
                   struct vf_server **ret, struct vf_error *err)
 {
-    const size_t half = options->connections_max / 2;
-    const struct vf_connection_limits limits = {
-        .guests_max = half < GUESTS_MAX ? half : GUESTS_MAX,
-        .guest_ms = GUEST_MS,
-        .idle_ms = IDLE_MS,
-        .transfer_ms = TRANSFER_MS,
-    };
     struct vf_server *server = calloc(1, sizeof(*server));
 
     if (server == NULL)
@@ -453,52 +452,78 @@ int vf_server_new(const struct vf_server_options *options,
     server->options = *options;
     server->bodies_max = room_for_bodies(options->dialect);
     atomic_init(&server->bodies, 0);
-    int result = vf_connections_new(&limits, &server->connections, err);
-    if (result < 0) {
-        free(server);
-        return result;
-    }
     *ret = server;
     return 0;
 }
 
+static struct MHD_Daemon *start_daemon(struct vf_server *server,
+                                       struct vf_connections *connections,
+                                       int fd)
+{
+    return MHD_start_daemon(
+        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
+            MHD_USE_POLL | MHD_USE_ITC,
+        0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, connections,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)server->options.connections_max,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_THREAD_STACK_SIZE, (size_t)CONNECTION_STACK,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+}
+
+static int start_listener(struct vf_server *server, struct listener *listener,
+                          int fd, struct vf_error *err)
+{
+    const size_t half = server->options.connections_max / 2;
+    const struct vf_connection_limits limits = {
+        .guests_max = half < GUESTS_MAX ? half : GUESTS_MAX,
+        .guest_ms = GUEST_MS,
+        .idle_ms = IDLE_MS,
+        .transfer_ms = TRANSFER_MS,
+    };
+    int result = vf_connections_new(&limits, &listener->connections, err);
+
+    if (result < 0)
+        return result;
+    listener->daemon = start_daemon(server, listener->connections, fd);
+    if (listener->daemon != NULL)
+        return 0;
+    vf_connections_free(listener->connections);
+    return vf_error_set(err, EAGAIN, "the HTTP server does not start");
+}
+
 int vf_server_listen(struct vf_server *server, int fd, struct vf_error *err)
 {
-    struct MHD_Daemon *started = NULL;
+    int result;
 
-    if (server->daemons_count < LISTENERS_MAX)
-        started = MHD_start_daemon(
-            MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
-                MHD_USE_POLL | MHD_USE_ITC,
-            0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, fd,
-            MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-            MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-            MHD_OPTION_CONNECTION_LIMIT,
-            (unsigned)server->options.connections_max,
-            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-            MHD_OPTION_THREAD_STACK_SIZE, (size_t)CONNECTION_STACK,
-            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
-    if (started == NULL) {
+    if (server->listeners_count < LISTENERS_MAX)
+        result = start_listener(
+            server, &server->listeners[server->listeners_count], fd, err);
+    else
+        result = vf_error_set(err, EAGAIN, "too many listeners");
+    if (result < 0)
         (void)close(fd);
-        return vf_error_set(err, EAGAIN, "the HTTP server does not start");
-    }
-    server->daemons[server->daemons_count++] = started;
-    return 0;
+    else
+        server->listeners_count++;
+    return result;
 }
 
 void vf_server_free(struct vf_server *server)
 {
     if (server == NULL)
         return;
-    for (size_t i = 0; i < server->daemons_count; i++) {
-        MHD_socket fd = MHD_quiesce_daemon(server->daemons[i]);
+    for (size_t i = 0; i < server->listeners_count; i++) {
+        MHD_socket fd = MHD_quiesce_daemon(server->listeners[i].daemon);
 
         if (fd != MHD_INVALID_SOCKET)
             (void)close(fd);
     }
-    vf_connections_drain(server->connections, DRAIN_MS);
-    for (size_t i = 0; i < server->daemons_count; i++)
-        MHD_stop_daemon(server->daemons[i]);
-    vf_connections_free(server->connections);
+    for (size_t i = 0; i < server->listeners_count; i++)
+        vf_connections_drain(server->listeners[i].connections, DRAIN_MS);
+    for (size_t i = 0; i < server->listeners_count; i++) {
+        MHD_stop_daemon(server->listeners[i].daemon);
+        vf_connections_free(server->listeners[i].connections);
+    }
     free(server);
 }
