@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * One table a kind of object says which fields there are; one walk over a table
- * serves creation and merge patch alike. It takes a request's object and the
- * object that replies show, which is empty for a new credential, and carries
- * fields from the first to the second, or, if they are secrets, to the side.
+ * One walk over a table of fields serves creation and merge patch alike. It
+ * takes a request's object and the object that replies show, which is empty for
+ * a new credential and NULL where nothing is kept, and carries fields from the
+ * first to the second, or, if they are secrets, to the side.
  */
 #include "auth_body.h"
 
+#include "auth_form.h"
 #include "dialect.h"
+#include "id.h"
 #include "problem.h"
 #include "validate.h"
 
@@ -17,88 +19,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum kind { TEXT, URL, VARIABLE, TIME, WORD, BOOLEAN, HOSTS, SECRET, OBJECT };
-
-enum {
-    REQUIRED = 1, /* in a new credential */
-    CHANGES = 2,  /* by an update */
-    NULLABLE = 4, /* null stands for none, in requests and in replies */
-    HIDDEN = 8    /* checked, and then not kept */
-};
-
-struct field {
-    const char *name; /* NULL ends a table */
-    enum kind kind;
-    unsigned flags;
-    const char *const *words;   /* WORD: what it may be */
-    const struct field *fields; /* OBJECT */
-    const char *secret;         /* SECRET: the dotted name it is kept under */
-};
-
 #define HOSTS_MAX 16
-
-static const char *const client_auth_types[] = {"none", "client_secret_basic",
-                                                "client_secret_post", NULL};
-static const char *const networking_types[] = {"unrestricted", "limited", NULL};
-
-static const struct field client_auth_fields[] = {
-    {"type", WORD, REQUIRED | CHANGES, .words = client_auth_types},
-    {"client_secret", SECRET, CHANGES,
-     .secret = "refresh.token_endpoint_auth.client_secret"},
-    {0}};
-
-static const struct field refresh_fields[] = {
-    {"client_id", TEXT, REQUIRED},
-    {"token_endpoint", URL, REQUIRED},
-    {"token_endpoint_auth", OBJECT, REQUIRED | CHANGES,
-     .fields = client_auth_fields},
-    {"refresh_token", SECRET, REQUIRED | CHANGES,
-     .secret = "refresh.refresh_token"},
-    {"resource", TEXT, NULLABLE},
-    {"scope", TEXT, NULLABLE | CHANGES},
-    {0}};
-
-static const struct field networking_fields[] = {
-    {"type", WORD, REQUIRED | HIDDEN, .words = networking_types},
-    {"allowed_hosts", HOSTS, HIDDEN},
-    {0}};
-
-static const struct field injection_fields[] = {
-    {"header", BOOLEAN, HIDDEN}, {"body", BOOLEAN, HIDDEN}, {0}};
-
-static const struct field static_bearer_fields[] = {
-    {"type", TEXT, REQUIRED},
-    {"mcp_server_url", URL, REQUIRED},
-    {"token", SECRET, REQUIRED | CHANGES, .secret = "token"},
-    {0}};
-
-static const struct field mcp_oauth_fields[] = {
-    {"type", TEXT, REQUIRED},
-    {"mcp_server_url", URL, REQUIRED},
-    {"access_token", SECRET, REQUIRED | CHANGES, .secret = "access_token"},
-    {"expires_at", TIME, NULLABLE | CHANGES},
-    {"refresh", OBJECT, CHANGES, .fields = refresh_fields},
-    {0}};
-
-static const struct field environment_variable_fields[] = {
-    {"type", TEXT, REQUIRED},
-    {"secret_name", VARIABLE, REQUIRED},
-    {"secret_value", SECRET, REQUIRED | CHANGES, .secret = "secret_value"},
-    {"networking", OBJECT, HIDDEN, .fields = networking_fields},
-    {"injection_location", OBJECT, HIDDEN, .fields = injection_fields},
-    {0}};
-
-static const struct {
-    const char *name;
-    const struct field *fields;
-    const char *identity;
-} types[] = {
-    {"static_bearer", static_bearer_fields, "mcp_server_url"},
-    {"mcp_oauth", mcp_oauth_fields, "mcp_server_url"},
-    {"environment_variable", environment_variable_fields, "secret_name"},
-};
-
-#define TYPES (sizeof(types) / sizeof(types[0]))
 
 struct walk {
     const struct vf_dialect *dialect;
@@ -117,18 +38,23 @@ static int no_memory(const struct walk *walk)
     return vf_error_set(walk->err, ENOMEM, "no memory for a credential");
 }
 
+static int check_sized(const struct walk *walk, const char *param, size_t max,
+                       const struct vf_json *value, const char **ret)
+{
+    return vf_check_string(value, param, 1, max, ret, walk->err);
+}
+
 static int check_text(const struct walk *walk, const char *param,
                       const struct vf_json *value, const char **ret)
 {
-    return vf_check_string(value, param, 1, 0, ret, walk->err);
+    return check_sized(walk, param, 0, value, ret);
 }
 
 static int check_url(const struct walk *walk, const char *param,
                      const struct vf_json *value, const char **ret)
 {
     const char *text;
-    int result = vf_check_string(value, param, 1, walk->dialect->url_max, &text,
-                                 walk->err);
+    int result = check_sized(walk, param, walk->dialect->url_max, value, &text);
 
     if (result == 0 && !vf_is_http_url(text))
         return invalid(walk, param,
@@ -200,18 +126,21 @@ static int check_time(const struct walk *walk, const char *param,
         return result;
     if (vf_time_parse(text, &time) < 0)
         return invalid(walk, param, "must be an RFC 3339 time");
+    if (walk->is_new && walk->dialect->is_expiry_ahead &&
+        time.tv_sec <= vf_now_us() / 1000000)
+        return invalid(walk, param, "must be in the future");
     vf_time_format(time, ret);
     return 0;
 }
 
 /* Put a checked text where replies show it, or compare it with what is there.
  */
-static int show(const struct walk *walk, const struct field *field,
+static int show(const struct walk *walk, const struct vf_field *field,
                 const char *param, struct vf_json *shown, const char *text)
 {
-    if ((field->flags & HIDDEN) != 0)
+    if (shown == NULL)
         return 0;
-    if (!walk->is_new && (field->flags & CHANGES) == 0) {
+    if (!walk->is_new && (field->flags & VF_FIELD_CHANGES) == 0) {
         const char *stored = vf_json_get_string(shown, field->name);
         bool is_same = stored == NULL || text == NULL
                            ? stored == text
@@ -223,11 +152,26 @@ static int show(const struct walk *walk, const struct field *field,
                                                             : 0;
 }
 
+/* The same for what is no text; all of that may change. */
+static int show_copy(const struct walk *walk, const struct vf_field *field,
+                     struct vf_json *shown, const struct vf_json *value)
+{
+    struct vf_json *copy;
+
+    if (shown == NULL)
+        return 0;
+    return vf_json_copy(value, &copy) < 0 ||
+                   vf_json_set(shown, field->name, copy) < 0
+               ? no_memory(walk)
+               : 0;
+}
+
 static int put_aside(const struct walk *walk, const char *param,
-                     const struct field *field, const struct vf_json *value)
+                     const struct vf_field *field, const struct vf_json *value)
 {
     const char *text;
-    int result = check_text(walk, param, value, &text);
+    int result =
+        check_sized(walk, param, walk->dialect->secret_max, value, &text);
 
     if (result < 0)
         return result;
@@ -236,11 +180,11 @@ static int put_aside(const struct walk *walk, const char *param,
     return 0;
 }
 
-static int take_object(const struct walk *walk, const struct field *field,
+static int take_object(const struct walk *walk, const struct vf_field *field,
                        const char *param, const struct vf_json *given,
                        struct vf_json *shown);
 
-static int take_value(const struct walk *walk, const struct field *field,
+static int take_value(const struct walk *walk, const struct vf_field *field,
                       const char *param, const struct vf_json *value,
                       struct vf_json *shown)
 {
@@ -249,67 +193,74 @@ static int take_value(const struct walk *walk, const struct field *field,
     int result = 0;
 
     switch (field->kind) {
-    case TEXT:
+    case VF_FIELD_TEXT:
         result = check_text(walk, param, value, &text);
         break;
-    case URL:
+    case VF_FIELD_CLIENT_ID:
+        result = check_sized(walk, param, walk->dialect->client_id_max, value,
+                             &text);
+        break;
+    case VF_FIELD_URL:
         result = check_url(walk, param, value, &text);
         break;
-    case VARIABLE:
+    case VF_FIELD_VARIABLE:
         result = check_variable(walk, param, value, &text);
         break;
-    case WORD:
+    case VF_FIELD_WORD:
         result = check_word(walk, param, field->words, value, &text);
         break;
-    case TIME:
+    case VF_FIELD_TIME:
         result = check_time(walk, param, value, time);
         text = time;
         break;
-    case BOOLEAN:
+    case VF_FIELD_BOOLEAN:
         return vf_json_type(value) == VF_JSON_BOOL
-                   ? 0
+                   ? show_copy(walk, field, shown, value)
                    : invalid(walk, param, "must be true or false");
-    case HOSTS:
-        return check_hosts(walk, param, value);
-    case SECRET:
+    case VF_FIELD_HOSTS:
+        result = check_hosts(walk, param, value);
+        return result < 0 ? result : show_copy(walk, field, shown, value);
+    case VF_FIELD_SECRET:
         return put_aside(walk, param, field, value);
-    case OBJECT:
+    case VF_FIELD_OBJECT:
+    case VF_FIELD_CLIENT_AUTH:
         return take_object(walk, field, param, value, shown);
     }
     return result < 0 ? result : show(walk, field, param, shown, text);
 }
 
-static int take_field(const struct walk *walk, const struct field *field,
+static int take_field(const struct walk *walk, const struct vf_field *field,
                       const char *parent, const struct vf_json *given,
                       struct vf_json *shown)
 {
     const struct vf_param param = vf_param(parent, field->name);
-    bool is_nullable = (field->flags & NULLABLE) != 0;
+    bool is_nullable = (field->flags & VF_FIELD_NULLABLE) != 0;
     struct vf_json *value = NULL;
     bool is_given = vf_json_get(given, field->name, &value);
 
-    if (!is_given && walk->is_new && (field->flags & REQUIRED) != 0)
+    if (!is_given && walk->is_new && (field->flags & VF_FIELD_REQUIRED) != 0)
         return invalid(walk, param.text, "is required");
     if (!is_given && !(walk->is_new && is_nullable))
         return 0;
     if (vf_json_type(value) == VF_JSON_NULL && is_nullable)
         return show(walk, field, param.text, shown, NULL);
-    if (!walk->is_new && (field->flags & HIDDEN) != 0)
+    if (!walk->is_new && (field->flags & VF_FIELD_HIDDEN) != 0)
         return invalid(walk, param.text, "cannot be changed");
     return take_value(walk, field, param.text, value, shown);
 }
 
-static int refuse_unknown(const struct walk *walk, const struct field *fields,
-                          const char *parent, const struct vf_json *given)
+static int refuse_unknown(const struct walk *walk,
+                          const struct vf_field *fields, const char *parent,
+                          const struct vf_json *given)
 {
-    const char *names[16] = {NULL};
+    const char *names[VF_FIELDS_MAX + 1] = {NULL};
 
     for (size_t i = 0; fields[i].name != NULL; i++)
         names[i] = fields[i].name;
     return vf_check_members(given, parent, names, walk->err);
 }
 
-static int take_fields(const struct walk *walk, const struct field *fields,
+static int take_fields(const struct walk *walk, const struct vf_field *fields,
                        const char *parent, const struct vf_json *given,
                        struct vf_json *shown)
 {
@@ -334,13 +285,14 @@ static int check_client_auth(const struct walk *walk, const char *parent,
         if (is_given)
             return invalid(walk, param.text, "does not go with this type");
         walk->body->secrets[walk->body->secrets_count++] =
-            (struct vf_auth_secret){client_auth_fields[1].secret, NULL, 0};
+            (struct vf_auth_secret){VF_FIELD_CLIENT_SECRET, NULL, 0};
         return 0;
     }
     return is_given || is_stored ? 0 : invalid(walk, param.text, "is required");
 }
 
-static int take_client_auth(const struct walk *walk, const char *param,
+static int take_client_auth(const struct walk *walk,
+                            const struct vf_field *fields, const char *param,
                             const struct vf_json *given, struct vf_json *shown)
 {
     char before[32] = "";
@@ -348,70 +300,94 @@ static int take_client_auth(const struct walk *walk, const char *param,
 
     if (stored != NULL)
         vf_error_copy(before, sizeof(before), stored);
-    int result = take_fields(walk, client_auth_fields, param, given, shown);
+    int result = take_fields(walk, fields, param, given, shown);
     return result < 0 ? result
                       : check_client_auth(walk, param, given,
                                           stored != NULL ? before : NULL,
                                           vf_json_get_string(shown, "type"));
 }
 
-static int take_object(const struct walk *walk, const struct field *field,
+/* The object that goes into what is shown: the one that is there, or a new one.
+ */
+static int open_inner(const struct walk *walk, const struct vf_field *field,
+                      const char *param, struct vf_json *shown,
+                      struct vf_json **ret)
+{
+    const unsigned may_begin = VF_FIELD_WHOLE | VF_FIELD_LATER;
+    struct vf_json *inner;
+
+    if ((field->flags & VF_FIELD_WHOLE) == 0 &&
+        vf_json_get(shown, field->name, ret))
+        return 0;
+    if (!walk->is_new && (field->flags & may_begin) == 0)
+        return invalid(walk, param, "the credential was made without it");
+    if (vf_json_new_object(&inner) < 0 ||
+        vf_json_set(shown, field->name, inner) < 0)
+        return no_memory(walk);
+    *ret = inner;
+    return 0;
+}
+
+static int take_object(const struct walk *walk, const struct vf_field *field,
                        const char *param, const struct vf_json *given,
                        struct vf_json *shown)
 {
+    struct walk below = *walk;
     struct vf_json *inner = NULL;
+    int result = 0;
 
     if (vf_json_type(given) != VF_JSON_OBJECT)
         return invalid(walk, param, "must be an object");
-    if ((field->flags & HIDDEN) != 0)
-        return take_fields(walk, field->fields, param, given, NULL);
-    if (!vf_json_get(shown, field->name, &inner)) {
-        if (!walk->is_new)
-            return invalid(walk, param, "the credential was made without it");
-        if (vf_json_new_object(&inner) < 0 ||
-            vf_json_set(shown, field->name, inner) < 0)
-            return no_memory(walk);
-    }
-    return field->fields == client_auth_fields
-               ? take_client_auth(walk, param, given, inner)
-               : take_fields(walk, field->fields, param, given, inner);
+    if ((field->flags & VF_FIELD_HIDDEN) == 0)
+        result = open_inner(walk, field, param, shown, &inner);
+    if (result < 0)
+        return result;
+    below.is_new |= (field->flags & VF_FIELD_WHOLE) != 0;
+    return field->kind == VF_FIELD_CLIENT_AUTH
+               ? take_client_auth(&below, field->fields, param, given, inner)
+               : take_fields(&below, field->fields, param, given, inner);
 }
 
-/* Which type a request means, as an index; or TYPES with err filled. */
-static size_t find_type(const struct walk *walk, const struct vf_json *given)
+/* NULL with err filled when a request names no type of the dialect. */
+static const struct vf_spec_type *find_type(const struct walk *walk,
+                                            const char *where,
+                                            const struct vf_json *given)
 {
+    const struct vf_spec_form *form = walk->dialect->form;
+    const struct vf_param param = vf_param(where, "type");
     struct vf_json *value;
     const char *text;
 
     if (vf_json_type(given) != VF_JSON_OBJECT)
-        (void)invalid(walk, "auth", "must be an object");
+        (void)invalid(walk, where, "must be an object");
     else if (!vf_json_get(given, "type", &value))
-        (void)invalid(walk, "auth.type", "is required");
-    else if (check_text(walk, "auth.type", value, &text) == 0) {
-        for (size_t i = 0; i < TYPES; i++)
-            if (strcmp(types[i].name, text) == 0)
-                return i;
-        (void)invalid(walk, "auth.type",
-                      "must be static_bearer, mcp_oauth or "
-                      "environment_variable");
+        (void)invalid(walk, param.text, "is required");
+    else if (check_text(walk, param.text, value, &text) == 0) {
+        for (const struct vf_spec_type *type = form->types; type->name != NULL;
+             type++)
+            if (strcmp(type->name, text) == 0)
+                return type;
+        (void)invalid(walk, param.text, form->types_text);
     }
-    return TYPES;
+    return NULL;
 }
 
 /* The whole, over what walk->body->shown has. */
-static int take_auth(const struct walk *walk, const struct vf_json *given)
+static int take_spec(const struct walk *walk, const char *where,
+                     const struct vf_json *given)
 {
-    size_t type = find_type(walk, given);
+    const struct vf_spec_type *type = find_type(walk, where, given);
 
-    if (type == TYPES)
+    if (type == NULL)
         return -EINVAL;
     int result =
-        take_fields(walk, types[type].fields, "auth", given, walk->body->shown);
+        take_fields(walk, type->fields, where, given, walk->body->shown);
     if (result < 0)
         return result;
-    walk->body->type = types[type].name;
+    walk->body->type = type->name;
+    walk->body->identity_field = type->identity;
     walk->body->identity =
-        vf_json_get_string(walk->body->shown, types[type].identity);
+        vf_json_get_string(walk->body->shown, type->identity);
     return 0;
 }
 
@@ -422,15 +398,15 @@ void vf_auth_body_done(struct vf_auth_body *body)
 }
 
 int vf_auth_body_new(const struct vf_dialect *dialect,
-                     const struct vf_json *given, struct vf_auth_body *ret,
-                     struct vf_error *err)
+                     const struct vf_json *given, const char *where,
+                     struct vf_auth_body *ret, struct vf_error *err)
 {
     struct vf_auth_body body = {0};
     const struct walk walk = {dialect, true, &body, err};
 
     if (vf_json_new_object(&body.shown) < 0)
         return no_memory(&walk);
-    int result = take_auth(&walk, given);
+    int result = take_spec(&walk, where, given);
     if (result < 0)
         vf_auth_body_done(&body);
     else
@@ -439,8 +415,8 @@ int vf_auth_body_new(const struct vf_dialect *dialect,
 }
 
 int vf_auth_body_merge(const struct vf_dialect *dialect, const char *stored,
-                       const struct vf_json *patch, struct vf_auth_body *ret,
-                       struct vf_error *err)
+                       const struct vf_json *patch, const char *where,
+                       struct vf_auth_body *ret, struct vf_error *err)
 {
     struct vf_auth_body body = {0};
     const struct walk walk = {dialect, false, &body, err};
@@ -448,7 +424,7 @@ int vf_auth_body_merge(const struct vf_dialect *dialect, const char *stored,
 
     if (result < 0)
         return vf_error_set(err, EIO, "a stored credential cannot be read");
-    result = take_auth(&walk, patch);
+    result = take_spec(&walk, where, patch);
     if (result < 0)
         vf_auth_body_done(&body);
     else

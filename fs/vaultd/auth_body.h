@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The `auth` object of a credential: what a request may say, what replies show
- * of it, and the secrets between the two.
+ * The spec of a credential (the `auth` object, or in a flat form the credential
+ * itself): what a request may say, what replies show of it, and the secrets
+ * between the two.
  */
 #ifndef VAULTD_AUTH_BODY_H
 #define VAULTD_AUTH_BODY_H
@@ -15,7 +16,7 @@ struct vf_json;
 
 /* One write-only field of a request. */
 struct vf_auth_secret {
-    const char *field; /* dotted, below auth; static */
+    const char *field; /* dotted, below the spec; static */
     const char *value; /* borrowed from the request; NULL: none any more */
     size_t size;
 };
@@ -23,29 +24,31 @@ struct vf_auth_secret {
 #define VF_AUTH_SECRETS_MAX 4
 
 struct vf_auth_body {
-    const char *type;      /* static */
-    const char *identity;  /* its mcp_server_url or secret_name; borrowed from
-                              shown */
-    struct vf_json *shown; /* as in replies; owned */
+    const char *type;           /* static */
+    const char *identity_field; /* mcp_server_url or secret_name; static */
+    const char *identity;       /* its value; borrowed from shown */
+    struct vf_json *shown;      /* as in replies; owned */
     struct vf_auth_secret secrets[VF_AUTH_SECRETS_MAX];
     size_t secrets_count;
 };
 
 void vf_auth_body_done(struct vf_auth_body *body);
 
-/* The auth of a new credential, from a request. */
+/* The spec of a new credential, from a request; where in the request, dotted,
+ * it is. */
 VF_MUST_CHECK int vf_auth_body_new(const struct vf_dialect *dialect,
                                    const struct vf_json *given,
-                                   struct vf_auth_body *ret,
+                                   const char *where, struct vf_auth_body *ret,
                                    struct vf_error *err);
 
 /*
- * Merge patch on a stored auth (compact JSON as shown). A field that cannot
+ * Merge patch on a stored spec (compact JSON as shown). A field that cannot
  * change may be given with the value that it has.
  */
 VF_MUST_CHECK int vf_auth_body_merge(const struct vf_dialect *dialect,
                                      const char *stored,
                                      const struct vf_json *patch,
+                                     const char *where,
                                      struct vf_auth_body *ret,
                                      struct vf_error *err);
 

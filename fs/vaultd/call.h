@@ -16,16 +16,6 @@
 struct vf_json;
 struct vf_secret;
 
-/* What the service's documentation leaves open; a switch each. */
-struct vf_rules {
-    int create_status;  /* of a new credential: 200 or 201 */
-    bool may_duplicate; /* two active credentials for one URL in one vault */
-    int64_t credentials_max; /* active ones in a vault; 0: no limit */
-    bool may_archive_again;
-    bool may_change_archived; /* add to and update in an archived vault */
-    bool is_oldest_first;
-};
-
 /* Everything is borrowed until the call returns, but the reply. */
 struct vf_call {
     const struct vf_dialect *dialect;
@@ -34,7 +24,7 @@ struct vf_call {
     const char *path;
     const struct vf_secret *raw_body; /* or NULL */
     const char *idempotency_key;      /* or NULL */
-    char vault_id[VF_ID_SIZE];        /* from the path, checked for form */
+    char vault_id[VF_ID_SIZE];        /* from the path, or of what was made */
     char credential_id[VF_ID_SIZE];
     const struct vf_json *body; /* an object, or NULL */
     const char *(*query)(void *context, const char *name); /* NULL: absent */
@@ -49,7 +39,7 @@ typedef int vf_endpoint(struct vf_call *call, const struct vf_access *access,
                         struct vf_error *err);
 
 vf_endpoint vf_vault_create, vf_vault_list, vf_vault_get, vf_vault_delete,
-    vf_vault_archive;
+    vf_vault_archive, vf_vault_update;
 vf_endpoint vf_credential_create, vf_credential_list, vf_credential_get,
     vf_credential_update, vf_credential_delete, vf_credential_archive,
     vf_credential_validate;

@@ -62,14 +62,15 @@ static int keep(const struct vf_call *call, const struct vf_access *access,
                 const unsigned char hash[static VF_SEAL_HASH_SIZE],
                 int64_t now_us, struct vf_error *err)
 {
-    return vf_db_run(access->db,
-                     "INSERT INTO idempotency (key, request, status, reply,"
-                     " created_us) VALUES (?1, ?2, ?3, ?4, ?5)",
-                     VF_VALUES(VF_TEXT(call->idempotency_key),
-                               VF_BLOB(hash, VF_SEAL_HASH_SIZE),
-                               VF_INT(call->status), VF_TEXT(call->reply.data),
-                               VF_INT(now_us)),
-                     err);
+    return vf_db_run(
+        access->db,
+        "INSERT INTO idempotency (key, request, status, reply,"
+        " created_us) VALUES (?1, ?2, ?3, ?4, ?5)",
+        VF_VALUES(VF_TEXT(call->idempotency_key),
+                  VF_BLOB(hash, VF_SEAL_HASH_SIZE), VF_INT(call->status),
+                  VF_TEXT(call->reply.data != NULL ? call->reply.data : ""),
+                  VF_INT(now_us)),
+        err);
 }
 
 int vf_idempotent(vf_endpoint *endpoint, struct vf_call *call,

@@ -2,9 +2,9 @@
  *
  * Lists are ordered by id, and a cursor is an id: it stays good when its object
  * is deleted, and what is created meanwhile neither repeats nor hides a row.
- * `after_id` gives what follows an id in the list's order, `before_id` what
- * comes before it. `page` is one of the two in an opaque form: a letter for the
- * direction and the id's digits.
+ * `after` and `after_id` give what follows an id in the list's order,
+ * `before_id` what comes before it. `page` is one of the two in an opaque form:
+ * a letter for the direction and the id's digits.
  */
 #include "list.h"
 
@@ -20,7 +20,7 @@
 
 struct query {
     int limit;
-    bool is_archived_wanted;
+    enum vf_wanted wanted;
     const char *name; /* or NULL */
     bool is_backward;
     char cursor[VF_ID_SIZE]; /* "" for none */
@@ -50,26 +50,31 @@ static int parse_limit(const struct vf_call *call, struct query *query,
     return 0;
 }
 
-static int parse_archived(const struct vf_call *call, struct query *query,
-                          struct vf_error *err)
+static int parse_filter(const struct vf_call *call, struct query *query,
+                        struct vf_error *err)
 {
-    const char *text = ask(call, "include_archived");
+    const struct vf_list_style *style = &call->dialect->list;
+    const char *text = ask(call, style->filter);
 
-    if (text != NULL && strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-        return vf_refuse(err, VF_PROBLEM_INVALID, "include_archived",
-                         "must be true or false");
-    query->is_archived_wanted = text != NULL && text[0] == 't';
-    return 0;
+    if (text == NULL)
+        return 0;
+    for (size_t i = 0; i < 2; i++)
+        if (strcmp(style->words[i].word, text) == 0) {
+            query->wanted = style->words[i].wanted;
+            return 0;
+        }
+    return vf_refuse(err, VF_PROBLEM_INVALID, style->filter, "must be %s or %s",
+                     style->words[0].word, style->words[1].word);
 }
 
-/* Whichever of the three is given, as direction and id. */
+/* Whichever of the cursors is given, as direction and id. */
 static int parse_cursor(const struct vf_list *list, const struct vf_call *call,
                         struct query *query, struct vf_error *err)
 {
-    static const char *const names[] = {"page", "after_id", "before_id"};
+    const char *const *names = call->dialect->list.cursors;
     const char *used = NULL, *text = NULL;
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    for (size_t i = 0; names[i] != NULL; i++) {
         const char *value = ask(call, names[i]);
 
         if (value == NULL)
@@ -103,10 +108,10 @@ static int parse(const struct vf_list *list, const struct vf_call *call,
     int result = parse_limit(call, query, err);
 
     if (result == 0)
-        result = parse_archived(call, query, err);
+        result = parse_filter(call, query, err);
     if (result == 0)
         result = parse_cursor(list, call, query, err);
-    query->name = ask(call, "name");
+    query->name = call->dialect->list.has_name ? ask(call, "name") : NULL;
     if (query->name != NULL && query->name[0] == '\0')
         query->name = NULL;
     if (result == 0 && query->name != NULL &&
@@ -135,9 +140,8 @@ static int scan(const struct vf_list *list, const struct vf_call *call,
     sqlite3_stmt *row;
     int result = vf_db_query(
         access->db, is_descending ? list->descending : list->ascending,
-        VF_VALUES(VF_TEXT(start), VF_INT(query->is_archived_wanted),
-                  VF_TEXT(query->name), VF_INT(query->limit + 1),
-                  VF_TEXT(call->vault_id)),
+        VF_VALUES(VF_TEXT(start), VF_INT(query->wanted), VF_TEXT(query->name),
+                  VF_INT(query->limit + 1), VF_TEXT(call->vault_id)),
         &row, err);
 
     if (result < 0)
@@ -146,7 +150,8 @@ static int scan(const struct vf_list *list, const struct vf_call *call,
         rows->has_more = rows->count == query->limit;
         if (rows->has_more)
             break;
-        list->render(row, &rows->text);
+        list->put(row, &rows->text);
+        vf_buf_puts(&rows->text, "}");
         vf_error_copy(rows->id[rows->count], VF_ID_SIZE, vf_db_text(row, 0));
         rows->end[rows->count++] = rows->text.size;
     }
@@ -162,34 +167,54 @@ static void put_id(struct vf_buf *reply, const char *key, const char *id)
         vf_buf_printf(reply, ",\"%s\":null", key);
 }
 
-static void put_page(const struct vf_list *list, const struct query *query,
-                     const struct rows *rows, struct vf_buf *reply)
+static void put_data(const struct query *query, const struct rows *rows,
+                     struct vf_buf *reply)
 {
-    int last = rows->count - 1;
-    const char *ends[2] = {NULL, NULL}; /* first and last of the scan */
-
     vf_buf_puts(reply, "{\"data\":[");
-    for (int i = 0; i <= last; i++) {
-        int at = query->is_backward ? last - i : i;
+    for (int i = 0; i < rows->count; i++) {
+        int at = query->is_backward ? rows->count - 1 - i : i;
         size_t begin = at > 0 ? rows->end[at - 1] : 0;
 
         vf_buf_puts(reply, i > 0 ? "," : "");
         vf_buf_append(reply, rows->text.data + begin, rows->end[at] - begin);
     }
-    vf_buf_puts(reply, "],\"next_page\":");
+    vf_buf_puts(reply, "]");
+}
+
+static void put_next_page(const struct vf_list *list, const struct query *query,
+                          const struct rows *rows, struct vf_buf *reply)
+{
     if (rows->has_more)
-        vf_buf_printf(reply, "\"%c%s\"", query->is_backward ? 'b' : 'a',
-                      rows->id[last] + strlen(list->id_prefix));
+        vf_buf_printf(reply, ",\"next_page\":\"%c%s\"",
+                      query->is_backward ? 'b' : 'a',
+                      rows->id[rows->count - 1] + strlen(list->id_prefix));
     else
-        vf_buf_puts(reply, "null");
+        vf_buf_puts(reply, ",\"next_page\":null");
+}
+
+static void put_ends(const struct query *query, const struct rows *rows,
+                     struct vf_buf *reply)
+{
+    const char *ends[2] = {NULL, NULL}; /* first and last of the scan */
+
     if (rows->count > 0) {
         ends[0] = rows->id[0];
-        ends[1] = rows->id[last];
+        ends[1] = rows->id[rows->count - 1];
     }
     put_id(reply, "first_id", ends[query->is_backward ? 1 : 0]);
     put_id(reply, "last_id", ends[query->is_backward ? 0 : 1]);
-    vf_buf_printf(reply, ",\"has_more\":%s}",
-                  rows->has_more ? "true" : "false");
+    vf_buf_printf(reply, ",\"has_more\":%s", rows->has_more ? "true" : "false");
+}
+
+static void put_page(const struct vf_list *list, const struct query *query,
+                     const struct rows *rows, struct vf_call *call)
+{
+    put_data(query, rows, &call->reply);
+    if (call->dialect->list.has_next_page)
+        put_next_page(list, query, rows, &call->reply);
+    if (call->dialect->list.has_ends)
+        put_ends(query, rows, &call->reply);
+    vf_buf_puts(&call->reply, "}");
 }
 
 int vf_list_answer(const struct vf_list *list, struct vf_call *call,
@@ -205,7 +230,7 @@ int vf_list_answer(const struct vf_list *list, struct vf_call *call,
     if (result == 0 && rows.text.is_broken)
         result = vf_error_set(err, ENOMEM, "no memory for a page");
     if (result == 0)
-        put_page(list, &query, &rows, &call->reply);
+        put_page(list, &query, &rows, call);
     vf_buf_free(&rows.text);
     return result;
 }

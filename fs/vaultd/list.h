@@ -10,7 +10,7 @@
 
 /*
  * A list is a statement for each direction, with these parameters: ?1 the id to
- * begin after, ?2 whether archived objects are wanted, ?3 the name to look for
+ * begin after, ?2 an enum vf_wanted, ?3 the name to look for
  * or null, ?4 the number of rows, ?5 the vault's id. Column 0 of a row is its
  * id.
  */
@@ -18,7 +18,7 @@ struct vf_list {
     const char *ascending;
     const char *descending;
     const char *id_prefix;
-    void (*render)(sqlite3_stmt *row, struct vf_buf *ret);
+    vf_put_object *put;
 };
 
 /* Answer a call with a page. */

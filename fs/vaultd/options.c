@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* How an option is read. A choice between two words sets whether it is the
- * second. */
+ * second; a status is one of the two that its argument names. */
 enum kind {
     FLAG,
     PATH,
@@ -19,6 +19,7 @@ enum kind {
     NUMBER,
     STATUS,
     CHOICE,
+    DIALECT,
     HELP,
     VERSION
 };
@@ -34,6 +35,12 @@ static const struct {
     const char *argument;
     const char *help;
 } table[] = {
+    {"dialect",
+     DIALECT,
+     AT(dialect),
+     {0},
+     "qoder|qoder-flat|anthropic",
+     "which form of the API to speak (qoder)"},
     {"data",
      PATH,
      AT(data),
@@ -81,7 +88,7 @@ static const struct {
      AT(rules.create_status),
      {0},
      "200|201",
-     "answer to a new credential (200)"},
+     "answer to a new credential (200; qoder-flat 201)"},
     {"duplicate",
      CHOICE,
      AT(rules.may_duplicate),
@@ -93,7 +100,7 @@ static const struct {
      AT(rules.credentials_max),
      {0},
      "N",
-     "active credentials in a vault (0: no limit)"},
+     "active credentials in a vault (0: no limit; anthropic 20)"},
     {"archive-again",
      CHOICE,
      AT(rules.may_archive_again),
@@ -112,6 +119,30 @@ static const struct {
      {"newest", "oldest"},
      "newest|oldest",
      "what comes first in a list (newest)"},
+    {"first-credential",
+     CHOICE,
+     AT(rules.needs_first_credential),
+     {"optional", "required"},
+     "optional|required",
+     "a new vault without credentials (qoder-flat; optional)"},
+    {"no-update",
+     STATUS,
+     AT(rules.no_update),
+     {0},
+     "404|405",
+     "refuse the update of a credential, as older servers do"},
+    {"echo-body",
+     FLAG,
+     AT(rules.echoes_bodies),
+     {0},
+     NULL,
+     "FAULTY, for tests of clients: errors quote the request, secrets and all"},
+    {"leak-secrets",
+     FLAG,
+     AT(rules.leaks_secrets),
+     {0},
+     NULL,
+     "FAULTY, for tests of clients: replies contain the secrets"},
     {"help", HELP, 0, {0}, NULL, "show this"},
     {"version", VERSION, 0, {0}, NULL, "show the version"},
 };
@@ -132,7 +163,7 @@ void vf_options_print_usage(void)
 
         (void)snprintf(left, sizeof(left), "--%s %s", table[i].name,
                        table[i].argument != NULL ? table[i].argument : "");
-        (void)printf("  %-32s %s\n", left, table[i].help);
+        (void)printf("  %-37s %s\n", left, table[i].help);
     }
 }
 
@@ -185,7 +216,7 @@ static int set_number(size_t option, const char *value, void *field)
         return -EINVAL;
     switch (table[option].kind) {
     case STATUS:
-        if (number != 200 && number != 201)
+        if (strlen(value) != 3 || strstr(table[option].argument, value) == NULL)
             return -EINVAL;
         *(int *)field = (int)number;
         return 0;
@@ -215,6 +246,9 @@ static int set(struct vf_options *options, size_t option, const char *value)
         return set_listen(options, value);
     case CHOICE:
         return set_choice(option, value, field);
+    case DIALECT:
+        options->dialect = vf_dialect_find(value);
+        return options->dialect != NULL ? 0 : -EINVAL;
     case HELP:
         vf_options_print_usage();
         return 1;
@@ -229,11 +263,9 @@ static int set(struct vf_options *options, size_t option, const char *value)
     return set_number(option, value, field);
 }
 
-int vf_options_parse(int argc, char **argv, struct vf_options *ret,
-                     struct vf_error *err)
+static int parse(int argc, char **argv, struct vf_options *options,
+                 struct vf_error *err)
 {
-    struct vf_options options = {.ready_fd = -1,
-                                 .rules = {.create_status = 200}};
     struct option known[OPTIONS + 1] = {{0}};
     int at;
 
@@ -249,14 +281,50 @@ int vf_options_parse(int argc, char **argv, struct vf_options *ret,
             return vf_error_set(err, EINVAL, "%s: %s", argv[optind - 1],
                                 found == ':' ? "a value is missing"
                                              : "no such option");
-        int result = set(&options, (size_t)at, optarg);
+        int result = set(options, (size_t)at, optarg);
         if (result != 0)
             return result < 0 ? bad(err, (size_t)at) : result;
     }
     if (optind < argc)
         return vf_error_set(err, EINVAL, "%s: no such command", argv[optind]);
-    *ret = options;
     return 0;
+}
+
+static int check(const struct vf_options *options, struct vf_error *err)
+{
+    const struct vf_rules *rules = &options->rules;
+
+    if ((rules->echoes_bodies || rules->leaks_secrets) &&
+        options->listen_anywhere)
+        return vf_error_set(err, EINVAL,
+                            "--echo-body and --leak-secrets give secrets away: "
+                            "not with --listen-anywhere");
+    if (rules->needs_first_credential && !options->dialect->takes_credentials)
+        return vf_error_set(err, EINVAL,
+                            "--first-credential required: a new vault of this "
+                            "dialect takes no credentials");
+    return 0;
+}
+
+/* Twice, because the others begin with what the dialect says, wherever it
+ * stands. */
+int vf_options_parse(int argc, char **argv, struct vf_options *ret,
+                     struct vf_error *err)
+{
+    struct vf_options options = {.dialect = vf_dialects[0]};
+    int result = 0;
+
+    for (int pass = 0; result == 0 && pass < 2; pass++) {
+        options = (struct vf_options){.ready_fd = -1,
+                                      .dialect = options.dialect,
+                                      .rules = options.dialect->rules};
+        result = parse(argc, argv, &options, err);
+    }
+    if (result == 0)
+        result = check(&options, err);
+    if (result == 0)
+        *ret = options;
+    return result;
 }
 
 int vf_options_default_data(char **ret, struct vf_error *err)

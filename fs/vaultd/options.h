@@ -21,7 +21,8 @@ struct vf_options {
     int ready_fd;             /* -1: none */
     enum vf_log_format log_format;
     bool log_requests;
-    struct vf_rules rules;
+    const struct vf_dialect *dialect;
+    struct vf_rules rules; /* those of the dialect, as far as not said here */
 };
 
 /*

@@ -2,6 +2,7 @@
 #include "problem.h"
 
 #include "vaultfs/clock.h"
+#include "vaultfs/secret.h"
 #include "vaultfs/text.h"
 
 #include <errno.h>
@@ -72,26 +73,32 @@ void vf_put_json_time(struct vf_buf *buf, int64_t us)
 
 /* What came from outside may be cut in the middle of a character, or be none:
  * the reply must be valid JSON whatever it is. */
-static void put_foreign_string(struct vf_buf *buf, const char *text)
+static void put_foreign_string(struct vf_buf *buf, const char *text,
+                               const struct vf_secret *echo)
 {
     struct vf_buf shown = VF_BUF_INIT;
 
     vf_buf_put_escaped(&shown, text, strlen(text));
+    if (echo != NULL) {
+        vf_buf_puts(&shown, ": ");
+        vf_buf_put_escaped(&shown, vf_secret_data(echo), vf_secret_size(echo));
+    }
     vf_put_json_string(buf, shown.data != NULL ? shown.data : "");
     vf_buf_free(&shown);
 }
 
-void vf_problem_render(const struct vf_error *err, struct vf_buf *ret)
+void vf_problem_render(const struct vf_error *err, const struct vf_secret *echo,
+                       struct vf_buf *ret)
 {
     vf_buf_puts(ret, "{\"type\":\"error\",\"request_id\":");
-    put_foreign_string(ret, err->request_id);
+    put_foreign_string(ret, err->request_id, NULL);
     vf_buf_puts(ret, ",\"error\":{\"type\":");
-    put_foreign_string(ret, err->type);
+    put_foreign_string(ret, err->type, NULL);
     vf_buf_puts(ret, ",\"message\":");
-    put_foreign_string(ret, err->message);
+    put_foreign_string(ret, err->message, echo);
     if (err->param[0] != '\0') {
         vf_buf_puts(ret, ",\"param\":");
-        put_foreign_string(ret, err->param);
+        put_foreign_string(ret, err->param, NULL);
     }
     vf_buf_puts(ret, "}}");
 }

@@ -8,6 +8,7 @@
 #include "vaultfs/error.h"
 
 struct vf_buf;
+struct vf_secret;
 
 enum vf_problem {
     VF_PROBLEM_INVALID,
@@ -29,9 +30,10 @@ enum vf_problem {
 int vf_refuse(struct vf_error *err, enum vf_problem problem, const char *param,
               const char *format, ...) VF_PRINTF(4, 5);
 
-/* Append the service's error envelope; fields of err that are empty are left
- * out. */
-void vf_problem_render(const struct vf_error *err, struct vf_buf *ret);
+/* Append the service's error envelope; a param that is empty is left out. What
+ * a faulty server quotes after its message is echo, of any bytes, or NULL. */
+void vf_problem_render(const struct vf_error *err, const struct vf_secret *echo,
+                       struct vf_buf *ret);
 
 /* Append text as a JSON string. text is valid UTF-8. */
 void vf_put_json_string(struct vf_buf *buf, const char *text);

@@ -2,6 +2,7 @@
 #include "routes.h"
 
 #include "idempotency.h"
+#include "leak.h"
 #include "validate.h"
 
 #include "vaultfs/json.h"
@@ -21,6 +22,7 @@ struct vf_route {
     const char *path; /* V stands for a vault's id, C for a credential's */
     enum body body;
     vf_endpoint *endpoint;
+    enum vf_calls call;
 };
 
 #define CREDENTIALS "/vaults/V/credentials"
@@ -30,16 +32,18 @@ static const struct vf_route routes[] = {
     {"GET", "/vaults", BODY_IGNORED, vf_vault_list},
     {"POST", "/vaults", BODY_OBJECT, vf_vault_create},
     {"GET", "/vaults/V", BODY_IGNORED, vf_vault_get},
+    {"POST", "/vaults/V", BODY_OBJECT, vf_vault_update, VF_CALL_VAULT_UPDATE},
     {"DELETE", "/vaults/V", BODY_IGNORED, vf_vault_delete},
     {"POST", "/vaults/V/archive", BODY_EMPTY, vf_vault_archive},
     {"GET", CREDENTIALS, BODY_IGNORED, vf_credential_list},
     {"POST", CREDENTIALS, BODY_OBJECT, vf_credential_create},
     {"GET", CREDENTIALS "/C", BODY_IGNORED, vf_credential_get},
-    {"POST", CREDENTIALS "/C", BODY_OBJECT, vf_credential_update},
+    {"POST", CREDENTIALS "/C", BODY_OBJECT, vf_credential_update,
+     VF_CALL_UPDATE},
     {"DELETE", CREDENTIALS "/C", BODY_IGNORED, vf_credential_delete},
     {"POST", CREDENTIALS "/C/archive", BODY_EMPTY, vf_credential_archive},
     {"POST", CREDENTIALS "/C/mcp_oauth_validate", BODY_EMPTY,
-     vf_credential_validate},
+     vf_credential_validate, VF_CALL_VALIDATE},
 };
 
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
@@ -81,6 +85,17 @@ static bool matches(const char *pattern, const char *path, struct vf_call *call)
     return *pattern == '\0' && *path == '\0';
 }
 
+static bool is_offered(const struct vf_route *route, const struct vf_call *call)
+{
+    unsigned calls = call->dialect->calls;
+
+    if (call->rules->no_update != 0)
+        calls &= ~(unsigned)VF_CALL_UPDATE;
+    return (route->call & ~calls) == 0;
+}
+
+/* What only other dialects have is a method that the path does not know, or,
+ * as some servers are, no path at all. */
 int vf_route_find(struct vf_call *call, const struct vf_route **ret,
                   struct vf_error *err)
 {
@@ -90,10 +105,14 @@ int vf_route_find(struct vf_call *call, const struct vf_route **ret,
         if (!matches(routes[i].path, call->path, call))
             continue;
         is_path_known = true;
-        if (strcmp(routes[i].method, call->method) == 0) {
+        if (strcmp(routes[i].method, call->method) != 0)
+            continue;
+        if (is_offered(&routes[i], call)) {
             *ret = &routes[i];
             return 0;
         }
+        is_path_known = call->rules->no_update != 404;
+        break;
     }
     return is_path_known
                ? vf_refuse(err, VF_PROBLEM_METHOD, "",
@@ -110,7 +129,8 @@ const char *vf_route_allowed(const struct vf_call *call)
     unsigned methods = 0;
 
     for (size_t i = 0; i < ROUTES; i++)
-        if (matches(routes[i].path, call->path, &copy))
+        if (is_offered(&routes[i], call) &&
+            matches(routes[i].path, call->path, &copy))
             methods |= routes[i].method[0] == 'G'   ? 1U
                        : routes[i].method[0] == 'P' ? 2U
                                                     : 4U;
@@ -194,6 +214,8 @@ int vf_route_run(const struct vf_route *route, struct vf_call *call,
         result = strcmp(route->method, "GET") == 0
                      ? vf_store_read(store, read_job, &work, err)
                      : vf_store_write(store, effect, write_job, &work, err);
+    if (result == 0 && !call->reply.is_broken && call->rules->leaks_secrets)
+        result = vf_leak_secrets(call, store, err);
     if (result == 0 && call->reply.is_broken)
         result = vf_error_set(err, ENOMEM, "no memory for a reply");
     call->body = NULL;

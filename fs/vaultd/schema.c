@@ -7,7 +7,7 @@
 #include <errno.h>
 
 /*
- * Times are microseconds since 1970. `shown` is what replies give as `auth`,
+ * Times are microseconds since 1970. `shown` is what replies give of a spec,
  * compact JSON without secrets; `identity` is its mcp_server_url or
  * secret_name. A box is a sealed secret; no column holds an open one.
  */
@@ -54,6 +54,13 @@ static const char *const steps[] = {
     " created_us INTEGER NOT NULL) STRICT;"
     "CREATE INDEX idempotency_age ON idempotency (created_us);"
     "PRAGMA user_version = 1;",
+
+    /* Before there were dialects there was one. Who has no vault yet may still
+     * become of any. */
+    "CREATE TABLE dialect (name TEXT NOT NULL) STRICT;"
+    "INSERT INTO dialect SELECT 'qoder' WHERE EXISTS (SELECT 1 FROM vault);"
+    "ALTER TABLE credential ADD COLUMN display_name TEXT;"
+    "PRAGMA user_version = 2;",
 };
 
 _Static_assert(sizeof(steps) / sizeof(steps[0]) == VF_SCHEMA_VERSION,

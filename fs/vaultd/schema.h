@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The database's tables and their versions. */
+ * The database's tables and their versions.
+ */
 #ifndef VAULTD_SCHEMA_H
 #define VAULTD_SCHEMA_H
 
@@ -8,7 +9,7 @@
 
 struct vf_db;
 
-#define VF_SCHEMA_VERSION 1
+#define VF_SCHEMA_VERSION 2
 
 /*
  * Bring a database up to VF_SCHEMA_VERSION, each step in one transaction.

@@ -8,6 +8,7 @@
  */
 #include "serve.h"
 
+#include "claim.h"
 #include "directory.h"
 #include "listen.h"
 #include "server.h"
@@ -114,7 +115,7 @@ static int start(struct run *run, struct vf_error *err)
 {
     const struct vf_server_options options = {
         .store = run->store,
-        .dialect = &vf_dialect_qoder,
+        .dialect = run->options->dialect,
         .rules = &run->options->rules,
         .is_logging = run->options->log_requests,
         .connections_max = connections_max(run),
@@ -133,6 +134,15 @@ static int start(struct run *run, struct vf_error *err)
         result = vf_server_listen(run->server, fd, err);
     }
     return result;
+}
+
+/* Nobody shall find out later. */
+static void warn_of_faults(const struct vf_rules *rules)
+{
+    if (rules->leaks_secrets)
+        vf_log(VF_LOG_WARNING, "--leak-secrets: replies contain secrets");
+    if (rules->echoes_bodies)
+        vf_log(VF_LOG_WARNING, "--echo-body: errors quote requests");
 }
 
 static void announce(const struct run *run)
@@ -191,11 +201,14 @@ static int run_all(struct run *run, struct vf_error *err)
     if (result == 0)
         result = vf_store_open(run->dir, true, &run->store, err);
     if (result == 0)
+        result = vf_claim_dialect(run->store, run->options->dialect->name, err);
+    if (result == 0)
         result = start(run, err);
     if (result == 0)
         result = watch_unused(run, err);
     if (result < 0)
         return result;
+    warn_of_faults(&run->options->rules);
     announce(run);
     while (sigwait(&run->signals, &signal_number) != 0)
         continue;

@@ -5,35 +5,15 @@
  * feeds on. A few hundred idle connections are a few hundred small stacks. How
  * long a client may be slow is not the HTTP library's affair, whose clock
  * starts again with every byte, but that of struct vf_connections.
- *
- * Who may hold a secret: the body is gathered in a struct vf_secret, which
- * grows with what arrives and not with what was announced, and wiped when the
- * request ends. The HTTP library has it in the connection's memory pool, which
- * it clears after each request, and the parsed body is on the heap, whose
- * blocks are wiped when they are freed. Replies hold none.
- *
- * A request that is refused at its head (no token, no such path) is still read
- * to its end before it is answered: closing with unread data would reset the
- * connection, and the client would not see why. But one whose end is in doubt
- * is answered at once, and nothing more is read from there.
  */
 #include "server.h"
 
-#include "call.h"
 #include "connections.h"
-#include "framing.h"
-#include "routes.h"
-#include "token.h"
-
-#include "vaultfs/log.h"
-#include "vaultfs/secret.h"
+#include "dialect.h"
+#include "request.h"
 
 #include <errno.h>
-#include <microhttpd.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -46,9 +26,7 @@
 #define TRANSFER_MS 30000
 #define IDLE_MS 120000
 #define DRAIN_MS 5000
-#define REFUSED_BODY_MAX (64 * 1024 * 1024)
 #define BODIES_MAX ((size_t)64 * 1024 * 1024)
-#define KEY_MAX 255
 
 /* Each watches its own connections: strangers at one are no trouble at another.
  */
@@ -58,356 +36,11 @@ struct listener {
 };
 
 struct vf_server {
-    struct vf_server_options options;
+    struct vf_requests requests;
+    size_t connections_max; /* of one listener */
     struct listener listeners[LISTENERS_MAX];
     size_t listeners_count;
-    size_t bodies_max;    /* bytes */
-    atomic_size_t bodies; /* bytes of all bodies that are held */
 };
-
-/* One request, from its head to the end of its reply. */
-struct request {
-    struct vf_server *server;
-    struct MHD_Connection *connection;
-    struct vf_connection *client; /* the same one, to the watch */
-    struct vf_call call;
-    const struct vf_route *route;
-    struct vf_secret *body;
-    size_t body_held; /* counted in server->bodies */
-    size_t body_size; /* as received, kept or not */
-    bool is_last;     /* on its connection */
-    struct vf_error err;
-    int result; /* below 0: refused, with err */
-    const char *url;
-    char id[VF_ERROR_ID_MAX + 1];
-};
-
-static const char *header(const struct request *request, const char *name)
-{
-    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,
-                                       name);
-}
-
-static const char *query(void *context, const char *name)
-{
-    const char *value =
-        MHD_lookup_connection_value(context, MHD_GET_ARGUMENT_KIND, name);
-
-    /* "?limit" without "=" is there, and empty. */
-    if (value == NULL &&
-        MHD_lookup_connection_value_n(context, MHD_GET_ARGUMENT_KIND, name,
-                                      strlen(name), NULL, NULL) == MHD_YES)
-        return "";
-    return value;
-}
-
-/* Visible ASCII: safe to echo in a header, a log line, a JSON string. */
-static bool is_token_text(const char *text, size_t max)
-{
-    size_t size = strlen(text);
-
-    for (size_t i = 0; i < size; i++)
-        if (text[i] <= ' ' || text[i] > '~')
-            return false;
-    return size > 0 && size <= max;
-}
-
-static void name_request(struct request *request)
-{
-    const char *given = header(request, "x-request-id");
-
-    if (given != NULL && is_token_text(given, VF_ERROR_ID_MAX))
-        vf_error_copy(request->id, sizeof(request->id), given);
-    else
-        vf_uuid4(request->id);
-}
-
-/* The documented prefix is optional. */
-static const char *strip_prefix(const char *url, const char *prefix)
-{
-    size_t size = strlen(prefix);
-
-    return strncmp(url, prefix, size) == 0 && url[size] == '/' ? url + size
-                                                               : url;
-}
-
-static int check_framing(struct request *request)
-{
-    request->is_last = !vf_framing_is_plain(request->connection);
-    return request->is_last
-               ? vf_refuse(&request->err, VF_PROBLEM_INVALID, "",
-                           "one Content-Length, or Transfer-Encoding: chunked, "
-                           "and not both")
-               : 0;
-}
-
-static int check_length(const struct request *request, struct vf_error *err)
-{
-    const char *length = header(request, "Content-Length");
-
-    if (length != NULL &&
-        strtoull(length, NULL, 10) > request->server->options.dialect->body_max)
-        return vf_refuse(err, VF_PROBLEM_TOO_LARGE, "",
-                         "a body has at most %zu bytes",
-                         request->server->options.dialect->body_max);
-    return 0;
-}
-
-/* Everything that can be refused before the body is there. */
-static int check_head(struct request *request)
-{
-    struct vf_error *err = &request->err;
-
-    if (header(request, "x-api-key") != NULL)
-        return vf_refuse(err, VF_PROBLEM_UNAUTHENTICATED, "",
-                         "x-api-key is not taken here: use Authorization: "
-                         "Bearer");
-    int result = vf_token_check(request->server->options.store,
-                                header(request, "Authorization"), err);
-    if (result == 0)
-        vf_connection_admit(request->client);
-    if (result == 0)
-        result = vf_route_find(&request->call, &request->route, err);
-    if (result == 0)
-        result = check_length(request, err);
-    if (result < 0)
-        return result;
-    const char *key = header(request, "Idempotency-Key");
-    if (key != NULL && !is_token_text(key, KEY_MAX))
-        return vf_refuse(err, VF_PROBLEM_INVALID, "Idempotency-Key",
-                         "must be 1 to %d visible ASCII characters", KEY_MAX);
-    request->call.idempotency_key = key;
-    return 0;
-}
-
-static struct vf_connection *client_of(struct MHD_Connection *connection)
-{
-    return MHD_get_connection_info(connection,
-                                   MHD_CONNECTION_INFO_SOCKET_CONTEXT)
-        ->socket_context;
-}
-
-static struct request *request_new(struct vf_server *server,
-                                   struct MHD_Connection *connection,
-                                   const char *url, const char *method)
-{
-    struct vf_connection *client = client_of(connection);
-    struct request *request =
-        client != NULL ? calloc(1, sizeof(*request)) : NULL;
-
-    if (request == NULL)
-        return NULL;
-    request->server = server;
-    request->connection = connection;
-    request->client = client;
-    request->url = url;
-    request->call = (struct vf_call){
-        .dialect = server->options.dialect,
-        .rules = server->options.rules,
-        .method = method,
-        .path = strip_prefix(url, server->options.dialect->path_prefix),
-        .query = query,
-        .query_context = connection,
-    };
-    name_request(request);
-    vf_connection_enter(request->client, VF_PHASE_BODY);
-    request->result = check_framing(request);
-    if (request->result == 0)
-        request->result = check_head(request);
-    return request;
-}
-
-static void drop_body(struct request *request)
-{
-    request->body = vf_secret_unref(request->body);
-    atomic_fetch_sub(&request->server->bodies, request->body_held);
-    request->body_held = 0;
-}
-
-static void request_free(struct request *request)
-{
-    vf_connection_enter(request->client, VF_PHASE_HEAD);
-    drop_body(request);
-    vf_buf_free(&request->call.reply);
-    free(request);
-}
-
-/* Room for a piece of a body, out of what all of them may have. */
-static int hold(struct request *request, size_t size)
-{
-    struct vf_server *server = request->server;
-
-    request->body_held += size;
-    if (atomic_fetch_add(&server->bodies, size) + size <= server->bodies_max)
-        return 0;
-    return vf_refuse(&request->err, VF_PROBLEM_BUSY, "",
-                     "too much is being sent at once: try again");
-}
-
-/* Keep a piece of the body. */
-static int gather(struct request *request, const char *data, size_t size)
-{
-    size_t max = request->server->options.dialect->body_max;
-
-    request->body_size += size;
-    if (request->body_size > max)
-        return vf_refuse(&request->err, VF_PROBLEM_TOO_LARGE, "",
-                         "a body has at most %zu bytes", max);
-    int result = hold(request, size);
-    if (result == 0 && request->body == NULL)
-        result = vf_secret_new(size, &request->body, &request->err);
-    return result < 0
-               ? result
-               : vf_secret_append(request->body, data, size, &request->err);
-}
-
-/* What is not a refusal is our own trouble: the log has the reason, the client
- * has a request id to ask with. */
-static void hide_internal_error(struct request *request)
-{
-    if (request->err.http_status != 0)
-        return;
-    const struct vf_record record = {.operation = request->call.method,
-                                     .path = request->url,
-                                     .error = &request->err};
-    vf_error_copy(request->err.request_id, sizeof(request->err.request_id),
-                  request->id);
-    vf_log_record(&record);
-    if (request->err.code == ENOSPC)
-        vf_refuse(&request->err, VF_PROBLEM_FULL, "",
-                  "the service's disk is full");
-    else if (request->err.code == ENOMEM || request->err.code == EBUSY)
-        vf_refuse(&request->err, VF_PROBLEM_BUSY, "",
-                  "the service is busy: try again");
-    else
-        vf_refuse(&request->err, VF_PROBLEM_INTERNAL, "",
-                  "the service failed; its log says why");
-}
-
-static void render_error(struct request *request)
-{
-    hide_internal_error(request);
-    vf_error_copy(request->err.request_id, sizeof(request->err.request_id),
-                  request->id);
-    vf_buf_free(&request->call.reply);
-    vf_problem_render(&request->err, &request->call.reply);
-    request->call.status = request->err.http_status;
-}
-
-static void add_headers(const struct request *request,
-                        struct MHD_Response *response)
-{
-    static const struct {
-        int status;
-        const char *name;
-        const char *value; /* NULL: the path's methods */
-    } extras[] = {
-        {401, "WWW-Authenticate", "Bearer"},
-        {405, "Allow", NULL},
-        {503, "Retry-After", "1"},
-    };
-
-    MHD_add_response_header(response, "Content-Type", "application/json");
-    MHD_add_response_header(response, "x-request-id", request->id);
-    for (size_t i = 0; i < sizeof(extras) / sizeof(extras[0]); i++)
-        if (extras[i].status == request->call.status)
-            MHD_add_response_header(response, extras[i].name,
-                                    extras[i].value != NULL
-                                        ? extras[i].value
-                                        : vf_route_allowed(&request->call));
-    if (request->is_last)
-        MHD_add_response_header(response, "Connection", "close");
-}
-
-static void log_request(const struct request *request)
-{
-    const char *key = header(request, "Idempotency-Key");
-
-    if (request->server->options.is_logging)
-        vf_log(VF_LOG_INFO, "%s %s %d request-id=%s idempotency-key=%s",
-               request->call.method, request->url, request->call.status,
-               request->id,
-               key != NULL && is_token_text(key, KEY_MAX) ? key : "-");
-}
-
-static enum MHD_Result reply(struct request *request)
-{
-    struct vf_buf *text = &request->call.reply;
-
-    if (request->result < 0)
-        render_error(request);
-    if (text->is_broken)
-        return MHD_NO;
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        text->size, text->data, MHD_RESPMEM_MUST_FREE);
-    if (response == NULL)
-        return MHD_NO;
-    *text = VF_BUF_INIT;
-    add_headers(request, response);
-    log_request(request);
-    vf_connection_enter(request->client, VF_PHASE_REPLY);
-    enum MHD_Result result = MHD_queue_response(
-        request->connection, (unsigned)request->call.status, response);
-    MHD_destroy_response(response);
-    return result;
-}
-
-/* Take a piece of the body; once refused, only count. */
-static enum MHD_Result on_body(struct request *request, const char *data,
-                               size_t size)
-{
-    if (request->result == 0) {
-        request->result = gather(request, data, size);
-        if (request->result < 0)
-            drop_body(request);
-    } else {
-        request->body_size += size;
-    }
-    return request->body_size <= REFUSED_BODY_MAX ? MHD_YES : MHD_NO;
-}
-
-static enum MHD_Result on_end(struct request *request)
-{
-    vf_connection_enter(request->client, VF_PHASE_WORK);
-    request->call.raw_body = request->body;
-    if (request->result == 0)
-        request->result =
-            vf_route_run(request->route, &request->call,
-                         request->server->options.store, &request->err);
-    request->call.raw_body = NULL;
-    drop_body(request);
-    return reply(request);
-}
-
-/* Called with the head, with each piece of the body, and at its end. */
-static enum MHD_Result on_request(void *context,
-                                  struct MHD_Connection *connection,
-                                  const char *url, const char *method,
-                                  const char *version, const char *upload,
-                                  size_t *upload_size, void **request_context)
-{
-    struct request *request = *request_context;
-
-    if (request == NULL) {
-        request = request_new(context, connection, url, method);
-        *request_context = request;
-        if (request == NULL)
-            return MHD_NO;
-        return request->is_last ? reply(request) : MHD_YES;
-    }
-    size_t size = *upload_size;
-    *upload_size = 0;
-    return size > 0 ? on_body(request, upload, size) : on_end(request);
-}
-
-static void on_completed(void *context, struct MHD_Connection *connection,
-                         void **request_context,
-                         enum MHD_RequestTerminationCode code)
-{
-    if (*request_context != NULL)
-        request_free(*request_context);
-    *request_context = NULL;
-}
 
 /* Without memory to watch it a connection has no place; it ends before its
  * first request. */
@@ -449,9 +82,14 @@ int vf_server_new(const struct vf_server_options *options,
 
     if (server == NULL)
         return vf_error_set(err, ENOMEM, "no memory for the server");
-    server->options = *options;
-    server->bodies_max = room_for_bodies(options->dialect);
-    atomic_init(&server->bodies, 0);
+    server->requests = (struct vf_requests){
+        .store = options->store,
+        .dialect = options->dialect,
+        .rules = options->rules,
+        .is_logging = options->is_logging,
+        .bodies_max = room_for_bodies(options->dialect),
+    };
+    server->connections_max = options->connections_max;
     *ret = server;
     return 0;
 }
@@ -463,19 +101,20 @@ static struct MHD_Daemon *start_daemon(struct vf_server *server,
     return MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
             MHD_USE_POLL | MHD_USE_ITC,
-        0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, connections,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)server->options.connections_max,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_THREAD_STACK_SIZE, (size_t)CONNECTION_STACK,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+        0, NULL, NULL, vf_request_handle, &server->requests,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
+        vf_request_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+        connections, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)server->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_THREAD_STACK_SIZE,
+        (size_t)CONNECTION_STACK, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_END);
 }
 
 static int start_listener(struct vf_server *server, struct listener *listener,
                           int fd, struct vf_error *err)
 {
-    const size_t half = server->options.connections_max / 2;
+    const size_t half = server->connections_max / 2;
     const struct vf_connection_limits limits = {
         .guests_max = half < GUESTS_MAX ? half : GUESTS_MAX,
         .guest_ms = GUEST_MS,

@@ -16,12 +16,9 @@ struct vf_store;
 VF_MUST_CHECK int vf_token_create(struct vf_store *store, const char *name,
                                   struct vf_secret **ret, struct vf_error *err);
 
-/*
- * Whether the value of an Authorization header (NULL: none) names a token of
- * this store. -EKEYREJECTED with err filled when not.
- */
-VF_MUST_CHECK int vf_token_check(struct vf_store *store,
-                                 const char *authorization,
+/* Whether a token is one of this store. -EKEYREJECTED (401) with err filled
+ * when not. */
+VF_MUST_CHECK int vf_token_check(struct vf_store *store, const char *token,
                                  struct vf_error *err);
 
 #endif

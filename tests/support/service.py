@@ -16,7 +16,37 @@ from pathlib import Path
 from .paths import VAULTD, environment
 from .process import run, wait_for
 
-PREFIX = "/api/v1/cloud"
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a client of one dialect asks."""
+
+    prefix: str = "/api/v1/cloud"
+    token_header: str = "Authorization"
+    token_scheme: str = "Bearer "
+    headers: tuple = ()
+    # A list's next cursor: the member of a page, and the query that takes it.
+    cursor: tuple = ("next_page", "page")
+    # Where the file name of a credential is kept: dotted; None for nowhere.
+    name_at: str | None = "metadata.vaultfs.name"
+
+
+DIALECTS = {
+    "qoder": Dialect(),
+    "qoder-flat": Dialect(cursor=("last_id", "after"), name_at=None),
+    "anthropic": Dialect(
+        prefix="/v1",
+        token_header="x-api-key",
+        token_scheme="",
+        headers=(
+            ("anthropic-version", "2023-06-01"),
+            ("anthropic-beta", "managed-agents-2026-04-01"),
+        ),
+        name_at="display_name",
+    ),
+}
+
+PREFIX = DIALECTS["qoder"].prefix
 
 VAULTS = r"/vaults$"
 VAULT = r"/vaults/[^/]+$"
@@ -39,9 +69,20 @@ REQUEST = re.compile(r'\b(GET|POST|DELETE|PUT|PATCH|HEAD)\b[^/\n]*?(/[^\s"?]*)')
 
 
 class Service:
-    """A running vaultd. Counts requests by its own log."""
+    """A running vaultd. Counts requests by its own log.
 
-    def __init__(self, directory, *options):
+    dialect, if it is given, is the name of one and is said to vaultd; otherwise
+    it is the one that the options name.
+    """
+
+    def __init__(self, directory, *options, dialect=None):
+        if dialect is not None:
+            options = ("--dialect", dialect, *options)
+        options = tuple(map(str, options))
+        self.dialect_name = "qoder"
+        if "--dialect" in options:
+            self.dialect_name = options[options.index("--dialect") + 1]
+        self.dialect = DIALECTS[self.dialect_name]
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.data = self.directory / "data"
@@ -52,6 +93,8 @@ class Service:
         self._local = threading.local()
         self._syncs = itertools.count()
         self._token = None
+        self._requests = []
+        self._log_read = 0  # bytes of the log that are in _requests
 
     @property
     def origin(self):
@@ -59,7 +102,7 @@ class Service:
 
     @property
     def url(self):
-        return self.origin + PREFIX
+        return self.origin + self.dialect.prefix
 
     @property
     def pid(self):
@@ -112,9 +155,16 @@ class Service:
 
     # The second client.
 
+    def headers(self):
+        """What every request of the second client says."""
+        dialect = self.dialect
+        return {dialect.token_header: dialect.token_scheme + self.token} | dict(
+            dialect.headers
+        )
+
     def request(self, method, path, body=None):
         """Returns the status and the parsed body; a path is below the prefix."""
-        headers = {"Authorization": f"Bearer {self.token}"}
+        headers = self.headers()
         data = None
         if body is not None:
             data = json.dumps(body)
@@ -125,7 +175,9 @@ class Service:
                     "127.0.0.1", self.port, timeout=20
                 )
             try:
-                self._local.connection.request(method, PREFIX + path, data, headers)
+                self._local.connection.request(
+                    method, self.dialect.prefix + path, data, headers
+                )
                 reply = self._local.connection.getresponse()
                 text = reply.read()
                 return reply.status, json.loads(text) if text else None
@@ -149,10 +201,15 @@ class Service:
         return self.ok("POST", "/vaults", body)
 
     def make_credential(self, vault_id, spec, name=None):
-        """A credential as another client makes it: without a file name."""
+        """A credential as another client makes it: without a file name, unless it
+        is given one."""
         body = dict(spec)
         if name is not None:
-            body["metadata"] = body.get("metadata", {}) | {"vaultfs.name": name}
+            where, _, key = self.dialect.name_at.partition(".")
+            if key:
+                body[where] = body.get(where, {}) | {key: name}
+            else:
+                body[where] = name
         return self.ok("POST", f"/vaults/{vault_id}/credentials", body)
 
     def _all(self, path):
@@ -160,9 +217,10 @@ class Service:
         while True:
             page = self.ok("GET", f"{path}?limit=100{cursor}")
             objects += page["data"]
-            if not page["next_page"]:
+            member, query = self.dialect.cursor
+            if not page.get("has_more", page.get("next_page")):
                 return objects
-            cursor = f"&page={page['next_page']}"
+            cursor = f"&{query}={page[member]}"
 
     def vaults(self):
         return self._all("/vaults")
@@ -177,10 +235,17 @@ class Service:
 
     def credentials_of(self, vault_name):
         """The credentials of a vault by the file name that each is kept under."""
+        assert self.dialect.name_at, "this dialect keeps no file names"
         return {
-            c["metadata"].get("vaultfs.name"): c
+            self.file_name(c): c
             for c in self.credentials(self.vault(vault_name)["id"])
         }
+
+    def file_name(self, credential):
+        """The file name that a credential is kept under, or None."""
+        where, _, key = (self.dialect.name_at or "").partition(".")
+        value = credential.get(where)
+        return value.get(key) if key else value
 
     # What vaultd was asked.
 
@@ -188,22 +253,37 @@ class Service:
         """Every request so far. Waits until the log has caught up."""
         marker = f"sync-{next(self._syncs)}-"
         self.request("GET", f"/vaults/{marker}")
-        wait_for(lambda: marker in self.log.read_text(), what="the log line")
-        requests = []
-        for line in self.log.read_text().splitlines():
+        wait_for(lambda: self._read_log(marker), what="the log line")
+        return list(self._requests)
+
+    def _read_log(self, marker):
+        """Read on in the log; whether the marker has come."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_read)
+            lines, _, _ = log.read().rpartition(b"\n")
+        self._log_read += len(lines) + 1 if lines else 0
+        for line in lines.decode(errors="replace").splitlines():
             match = REQUEST.search(line)
             if match and "/vaults/sync-" not in match[2]:
-                requests.append(Request(match[1], match[2], line))
-        return requests
+                self._requests.append(Request(match[1], match[2], line))
+        return marker.encode() in lines
 
     # What vaultd keeps.
 
     def rows_digest(self, credential_id):
         """A digest of what the store holds of a credential, secrets (sealed)
         included."""
+        return self._digest(credential_id, "type = 'table'")
+
+    def sealed_digest(self, credential_id):
+        """A digest of its sealed secrets alone: it stays when only metadata is
+        changed, and changes whenever a secret is written, be it the same."""
+        return self._digest(credential_id, "name = 'box'")
+
+    def _digest(self, credential_id, which):
         digest = hashlib.sha256()
         with sqlite3.connect(f"file:{self.data}/vaults.db?mode=ro", uri=True) as db:
-            tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            tables = db.execute(f"SELECT name FROM sqlite_master WHERE {which}")
             for (table,) in sorted(tables.fetchall()):
                 for row in db.execute(f'SELECT * FROM "{table}"'):
                     if credential_id in row:

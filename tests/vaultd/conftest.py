@@ -3,7 +3,7 @@
 
 import pytest
 
-from vaultd_server import Client, Vaultd
+from vaultd_server import ANTHROPIC, PREFIX, Client, Vaultd
 
 
 @pytest.fixture
@@ -27,3 +27,29 @@ def client(vaultd):
     vaultd.secrets.append(token)
     vaultd.start()
     return Client(vaultd, token)
+
+
+def speak(vaultd, dialect, *options):
+    """Serve a dialect, and speak it."""
+    token = vaultd.token()
+    vaultd.secrets.append(token)
+    vaultd.start("--dialect", dialect, *options)
+    if dialect == "anthropic":
+        return Client(vaultd, token, prefix="/v1", headers=ANTHROPIC)
+    return Client(vaultd, token, prefix=PREFIX)
+
+
+@pytest.fixture
+def speaking(vaultd):
+    """speaking("qoder-flat", "--no-update", "404") is a client of that."""
+    return lambda dialect, *options: speak(vaultd, dialect, *options)
+
+
+@pytest.fixture
+def flat(vaultd):
+    return speak(vaultd, "qoder-flat")
+
+
+@pytest.fixture
+def anthropic(vaultd):
+    return speak(vaultd, "anthropic")

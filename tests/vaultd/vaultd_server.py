@@ -13,6 +13,8 @@ import subprocess
 BUILD = pathlib.Path(os.environ.get("VAULTFS_BUILD", "build")).resolve()
 VAULTD = BUILD / "fs" / "vaultd"
 PREFIX = "/api/v1/cloud"
+ANTHROPIC = {"anthropic-version": "2023-06-01",
+             "anthropic-beta": "managed-agents-2026-04-01"}
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -37,12 +39,20 @@ class Reply:
         return json.loads(self.text)
 
     @property
+    def request_id(self):
+        """By whichever header the dialect has."""
+        ids = [self.headers[name] for name in ("x-request-id", "request-id")
+               if name in self.headers]
+        assert len(ids) == 1
+        return ids[0]
+
+    @property
     def error(self):
         """(status, type, param) of a refusal, its envelope checked."""
         body = self.json
         assert set(body) == {"type", "request_id", "error"}
         assert body["type"] == "error"
-        assert body["request_id"] == self.headers["x-request-id"]
+        assert body["request_id"] == self.request_id
         assert set(body["error"]) - {"param"} == {"type", "message"}
         assert body["error"]["message"]
         return self.status, body["error"]["type"], body["error"].get("param")
@@ -124,13 +134,16 @@ class Vaultd:
 class Client:
     """Requests with a token, over one kept-alive connection."""
 
-    def __init__(self, server, token, index=0):
+    def __init__(self, server, token, index=0, prefix=PREFIX, headers=None):
         self.server = server
         self.token = token
+        self.prefix = prefix
+        self.headers = {"Authorization": f"Bearer {token}", **(headers or {})}
         self.connection = server.connect(index)
 
-    def call(self, method, path, body=None, headers=None, prefix=PREFIX):
-        headers = {"Authorization": f"Bearer {self.token}", **(headers or {})}
+    def call(self, method, path, body=None, headers=None, prefix=None):
+        headers = {**self.headers, **(headers or {})}
+        prefix = self.prefix if prefix is None else prefix
         headers = {k: v for k, v in headers.items() if v is not None}
         if body is not None and not isinstance(body, (bytes, str)):
             body = json.dumps(body)
@@ -150,7 +163,7 @@ class Client:
 
     def vault(self, name="v", **more):
         reply = self.post("/vaults", {"display_name": name, **more})
-        assert reply.status == 200, reply.text
+        assert reply.status in (200, 201), reply.text
         return reply.json["id"]
 
     def bearer(self, url="https://example.com/mcp", **more):
@@ -169,11 +182,16 @@ class Client:
                     "client_secret": self.server.secret()}}
         return {"auth": auth}
 
-    def variable(self, name="API_KEY"):
+    def variable(self, name="API_KEY", **more):
         return {"auth": {"type": "environment_variable", "secret_name": name,
-                         "secret_value": self.server.secret()}}
+                         "secret_value": self.server.secret(), **more}}
+
+    def flat(self, url="https://example.com/mcp", **more):
+        return {"mcp_server_url": url, "protocol": "sse",
+                "type": "static_bearer", "access_token": self.server.secret(),
+                **more}
 
     def credential(self, vault, body=None):
         reply = self.post(f"/vaults/{vault}/credentials", body or self.bearer())
-        assert reply.status == 200, reply.text
+        assert reply.status in (200, 201), reply.text
         return reply.json["id"]
