@@ -44,25 +44,8 @@ void vf_log_to_syslog(void)
 static void put_json_string(struct vf_buf *line, const char *key,
                             const char *value)
 {
-    size_t size = strlen(value);
-
-    vf_buf_printf(line, "%s\"%s\":\"", line->size > 1 ? "," : "", key);
-    for (size_t i = 0; i < size;) {
-        uint32_t code = 0;
-        size_t length = vf_utf8_decode(value + i, size - i, &code);
-
-        if (length == 0) {
-            vf_buf_puts(line, "\xEF\xBF\xBD"); /* U+FFFD */
-            length = 1;
-        } else if (code == '"' || code == '\\' ||
-                   vf_utf8_is_deceptive(code)) { /* all below U+10000 */
-            vf_buf_printf(line, "\\u%04x", (unsigned)code);
-        } else {
-            vf_buf_append(line, value + i, length);
-        }
-        i += length;
-    }
-    vf_buf_puts(line, "\"");
+    vf_buf_printf(line, "%s\"%s\":", line->size > 1 ? "," : "", key);
+    vf_buf_put_json(line, value);
 }
 
 static void put_json_int(struct vf_buf *line, const char *key, long value)

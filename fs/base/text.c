@@ -90,6 +90,30 @@ void vf_buf_put_escaped(struct vf_buf *buf, const char *text, size_t size)
     }
 }
 
+void vf_buf_put_json(struct vf_buf *buf, const char *text)
+{
+    size_t size = strlen(text);
+
+    vf_buf_puts(buf, "\"");
+    for (size_t i = 0; i < size;) {
+        uint32_t code = 0;
+        size_t length = vf_utf8_decode(text + i, size - i, &code);
+
+        if (length == 0) {
+            vf_buf_puts(buf, "\xEF\xBF\xBD"); /* U+FFFD */
+            length = 1;
+        } else if (code == '"' || code == '\\') {
+            vf_buf_printf(buf, "\\%c", (char)code);
+        } else if (vf_utf8_is_deceptive(code)) { /* all below U+10000 */
+            vf_buf_printf(buf, "\\u%04x", (unsigned)code);
+        } else {
+            vf_buf_append(buf, text + i, length);
+        }
+        i += length;
+    }
+    vf_buf_puts(buf, "\"");
+}
+
 void vf_buf_put_url(struct vf_buf *buf, const char *text)
 {
     static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

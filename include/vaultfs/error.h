@@ -10,6 +10,7 @@
 #ifndef VAULTFS_ERROR_H
 #define VAULTFS_ERROR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -26,6 +27,7 @@
 struct vf_error {
     int code;        /* a positive errno; 0: no error */
     int http_status; /* 0: there was no reply */
+    bool is_unknown; /* a change that may have been done all the same */
     char type[64];   /* the service's error.type, or one of our error codes */
     char message[VF_ERROR_MESSAGE_MAX + 1];
     char param[VF_ERROR_PARAM_MAX + 1];   /* the field at fault, or "" */

@@ -34,6 +34,10 @@ void vf_buf_free(struct vf_buf *buf);
  * of a log. */
 void vf_buf_put_escaped(struct vf_buf *buf, const char *text, size_t size);
 
+/* Appends text as a JSON string, quotes included. The same bytes are escaped,
+ * and malformed UTF-8 is U+FFFD: any text makes a string that is one line. */
+void vf_buf_put_json(struct vf_buf *buf, const char *text);
+
 /* Appends text percent-encoded for one URL path segment or query value. */
 void vf_buf_put_url(struct vf_buf *buf, const char *text);
 

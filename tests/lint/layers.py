@@ -11,8 +11,8 @@ from pathlib import Path
 
 import files
 
-RANK = {"base": 0, "json": 1, "http": 1, "auth": 2, "spec": 2, "api": 3,
-        "tree": 4, "mount": 5, "cli": 6}
+RANK = {"base": 0, "json": 1, "http": 1, "journal": 1, "auth": 2, "spec": 2,
+        "report": 2, "api": 3, "tree": 4, "mount": 5, "cli": 6}
 MAY_USE = {name: {name} | {other for other in RANK if RANK[other] < rank}
            for name, rank in RANK.items()}
 MAY_USE["vaultd"] = {"vaultd", "base", "json"}

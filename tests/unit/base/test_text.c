@@ -187,6 +187,28 @@ static void escaped_text_holds_nothing_for_a_terminal_to_act_on(void **state)
     }
 }
 
+static void any_bytes_make_a_json_string_of_one_line(void **state)
+{
+    static const struct {
+        const char *text, *json;
+    } table[] = {
+        {"", "\"\""},
+        {"a/b \xC3\xA9", "\"a/b \xC3\xA9\""},
+        {"say \"\\\"", "\"say \\\"\\\\\\\"\""},
+        {"a\nb\x1B\x7F", "\"a\\u000ab\\u001b\\u007f\""},
+        {"\xE2\x80\xAE\xC2\x85", "\"\\u202e\\u0085\""},
+        {"a\xFFz\xC3", "\"a\xEF\xBF\xBDz\xEF\xBF\xBD\""},
+    };
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct vf_buf buf = VF_BUF_INIT;
+
+        vf_buf_put_json(&buf, table[i].text);
+        assert_string_equal(buf.data, table[i].json);
+        vf_buf_free(&buf);
+    }
+}
+
 static void a_url_segment_holds_only_unreserved_characters(void **state)
 {
     struct vf_buf buf = VF_BUF_INIT;
@@ -311,6 +333,7 @@ int main(void)
         cmocka_unit_test(text_is_escaped_for_a_terminal),
         cmocka_unit_test(a_nul_is_escaped_too),
         cmocka_unit_test(escaped_text_holds_nothing_for_a_terminal_to_act_on),
+        cmocka_unit_test(any_bytes_make_a_json_string_of_one_line),
         cmocka_unit_test(a_url_segment_holds_only_unreserved_characters),
         cmocka_unit_test(a_buffer_grows_and_stays_terminated),
         cmocka_unit_test(appending_nothing_gives_an_empty_string),
