@@ -1,60 +1,81 @@
 /* SPDX-License-Identifier: MIT
  *
  * Keys. An Idempotency-Key names one intention. It stays the same while the
- * service may have done, or may still be doing, what was asked: after an answer
- * that says "later". Once an answer decided, whatever comes next is another
- * intention and has a new key, also the same request with another access token:
- * the service keeps the first answer to a key for a day and would only repeat
- * that the token was refused.
+ * service may have done, or may still be doing, what was asked: after a lost
+ * reply, and after one that says "later". Once an answer decided, whatever
+ * comes next is another intention and has a new key, also the same request with
+ * another access token: the service keeps the first answer to a key for a day
+ * and would only repeat that the token was refused. So a creation whose reply
+ * was lost before its token was refused is over: under the old key nothing
+ * would come of it, and under a new one it may be made twice.
  */
 #include "call.h"
 
 #include "failure.h"
 #include "redact.h"
+#include "reply.h"
 #include "retry.h"
 #include "vaultfs/auth.h"
 #include "vaultfs/clock.h"
 #include "vaultfs/secret.h"
 #include "vaultfs/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 /* What changes from attempt to attempt. */
 struct progress {
     char request_id[VF_UUID_SIZE]; /* one for all of them */
-    char key[VF_UUID_SIZE];
+    char own_key[VF_UUID_SIZE];
+    char *key; /* the caller's, or own_key */
     struct vf_secret *token;
     unsigned generation;
     bool is_token_renewed;
+    bool is_unknown; /* the service may have done what was asked */
 };
+
+#define HEADERS_MAX 8
+
+static size_t add_headers(const struct vf_call *call,
+                          const struct progress *progress,
+                          struct vf_http_header headers[static HEADERS_MAX])
+{
+    const struct vf_dialect *dialect = call->dialect;
+    const struct vf_http_header *fixed = dialect->headers;
+    size_t count = 0;
+
+    headers[count++] = (struct vf_http_header){"Accept", "application/json"};
+    headers[count++] = (struct vf_http_header){dialect->request_id_header,
+                                               progress->request_id};
+    for (; fixed != NULL && fixed->name != NULL; fixed++)
+        headers[count++] = *fixed;
+    if (call->method != VF_HTTP_GET && dialect->idempotency_header != NULL)
+        headers[count++] =
+            (struct vf_http_header){dialect->idempotency_header, progress->key};
+    assert(count <= HEADERS_MAX);
+    return count;
+}
 
 static int send_once(struct vf_api *api, const struct vf_call *call,
                      const struct progress *progress, struct vf_http_reply *ret,
                      enum vf_http_fate *ret_fate, struct vf_error *err)
 {
-    const struct vf_dialect *dialect = api->dialect;
-    struct vf_http_header headers[3] = {
-        {"Accept", "application/json"},
-        {dialect->request_id_header, progress->request_id},
-    };
-    struct vf_http_request request = {
+    struct vf_http_header headers[HEADERS_MAX];
+    const struct vf_http_request request = {
         .method = call->method,
         .path = call->path,
         .headers = headers,
-        .headers_count = 2,
-        .token_header = dialect->token_header,
-        .token_prefix = dialect->token_prefix,
+        .headers_count = add_headers(call, progress, headers),
+        .token_header = call->dialect->token_header,
+        .token_prefix = call->dialect->token_prefix,
         .token = progress->token,
         .body = call->body,
-        .is_body_secret = call->is_body_secret,
+        .is_body_secret = call->secrets_count > 0,
         .group = call->group,
         .deadline_ms = call->deadline_ms,
     };
 
-    if (call->method != VF_HTTP_GET && dialect->idempotency_header != NULL)
-        headers[request.headers_count++] =
-            (struct vf_http_header){dialect->idempotency_header, progress->key};
     int result = vf_http_perform(api->http, &request, ret, ret_fate, err);
     /* What the reply does not say, the service's own log does. */
     if (result == 0 && ret->request_id[0] == '\0')
@@ -63,9 +84,20 @@ static int send_once(struct vf_api *api, const struct vf_call *call,
     return result;
 }
 
-static bool is_success(const struct vf_call *call, int status)
+static bool is_success(const struct vf_call *call,
+                       const struct progress *progress, int status)
 {
-    return status / 100 == 2 || (status == 404 && call->is_gone_success);
+    return status / 100 == 2 || (status == 404 && call->is_gone_success) ||
+           (status == 409 && call->is_conflict_success && progress->is_unknown);
+}
+
+static struct vf_in_flight in_flight(const struct vf_call *call,
+                                     const struct progress *progress)
+{
+    return (struct vf_in_flight){.secrets = call->secrets,
+                                 .count = call->secrets_count,
+                                 .token = progress->token,
+                                 .body = call->body};
 }
 
 /* The reply's reason, without the secrets that were sent. */
@@ -73,12 +105,9 @@ static int read_failure(const struct vf_call *call,
                         const struct progress *progress,
                         const struct vf_http_reply *reply, struct vf_error *err)
 {
-    const struct vf_secret *secrets[VF_CALL_SECRETS];
+    const struct vf_in_flight secrets = in_flight(call, progress);
+    int result = vf_failure_read(reply, call->intent, &secrets, err);
 
-    memcpy(secrets, call->secrets, sizeof(call->secrets));
-    secrets[VF_CALL_SECRETS - 1] = progress->token;
-    int result =
-        vf_failure_read(reply, call->intent, secrets, VF_CALL_SECRETS, err);
     if (reply->status != 404 || call->never_gone == NULL)
         return result;
     vf_failure_add(err, call->never_gone);
@@ -87,27 +116,16 @@ static int read_failure(const struct vf_call *call,
     return -EBADMSG;
 }
 
-/* A request that got no reply. */
-static void explain_silence(const struct vf_call *call,
-                            const struct progress *progress,
-                            enum vf_http_fate fate, struct vf_error *err)
-{
-    if (err == NULL)
-        return;
-    vf_error_copy(err->request_id, sizeof(err->request_id),
-                  progress->request_id);
-    if (call->method != VF_HTTP_GET && fate == VF_HTTP_UNKNOWN)
-        vf_failure_add(err, VF_FAILURE_UNKNOWN);
-}
-
 /* A refused token. Returns 0 when the request is to be sent again with another;
  * the service's own reason stays the first part of the message. */
-static int renew_token(struct vf_api *api, struct progress *progress,
-                       struct vf_error *err)
+static int renew_token(struct vf_api *api, const struct vf_call *call,
+                       struct progress *progress, struct vf_error *err)
 {
+    bool is_over = progress->is_unknown && !call->is_idempotent &&
+                   call->method == VF_HTTP_POST;
     struct vf_error reason = {0};
 
-    if (progress->is_token_renewed)
+    if (progress->is_token_renewed || is_over)
         return -EKEYREJECTED;
     if (vf_auth_refused(api->auth, progress->generation, &reason) < 0) {
         vf_failure_add(err, "; ");
@@ -116,7 +134,6 @@ static int renew_token(struct vf_api *api, struct progress *progress,
     }
     vf_secret_unref(progress->token);
     vf_auth_token(api->auth, &progress->token, &progress->generation);
-    vf_uuid4(progress->key);
     progress->is_token_renewed = true;
     return 0;
 }
@@ -152,7 +169,6 @@ static uint32_t random_number(void)
  * the errno to end with.
  */
 static int prepare_next(struct vf_api *api, const struct vf_call *call,
-                        struct progress *progress,
                         const struct vf_attempt *attempt, int result,
                         struct vf_error *err)
 {
@@ -162,11 +178,40 @@ static int prepare_next(struct vf_api *api, const struct vf_call *call,
                            call->deadline_ms);
     if (paused == -ECANCELED)
         return vf_error_set(err, ECANCELED, "the file system is going away");
-    if (paused < 0)
-        return result;
-    if (!vf_retry_keeps_key(attempt))
+    return paused < 0 ? result : 0;
+}
+
+/* One attempt, told in *ret_attempt. Returns 0 with a success. */
+static int attempt_once(struct vf_api *api, const struct vf_call *call,
+                        struct progress *progress, struct vf_attempt *attempt,
+                        struct vf_http_reply *ret, struct vf_error *err)
+{
+    struct vf_http_reply reply;
+    int result;
+
+    attempt->number++;
+    attempt->fate = VF_HTTP_UNKNOWN;
+    attempt->result =
+        send_once(api, call, progress, &reply, &attempt->fate, err);
+    if (attempt->result < 0) {
+        result = attempt->result;
+        if (err != NULL)
+            vf_error_copy(err->request_id, sizeof(err->request_id),
+                          progress->request_id);
+    } else if (is_success(call, progress, reply.status)) {
+        *ret = reply;
+        return 0;
+    } else {
+        attempt->status = reply.status;
+        attempt->retry_after_ms = reply.retry_after_ms;
+        attempt->should_retry = reply.should_retry;
+        result = read_failure(call, progress, &reply, err);
+        vf_http_reply_done(&reply);
+    }
+    progress->is_unknown = vf_retry_is_unknown(attempt, progress->is_unknown);
+    if (!progress->is_unknown && !vf_retry_keeps_key(attempt))
         vf_uuid4(progress->key);
-    return 0;
+    return result;
 }
 
 static int perform(struct vf_api *api, const struct vf_call *call,
@@ -174,36 +219,20 @@ static int perform(struct vf_api *api, const struct vf_call *call,
                    struct vf_error *err)
 {
     struct vf_attempt attempt = {
-        .method = call->method,
-        .has_key = api->dialect->idempotency_header != NULL,
+        .is_repeatable = call->method != VF_HTTP_POST || call->is_idempotent ||
+                         call->dialect->idempotency_header != NULL,
     };
 
     for (;;) {
-        struct vf_http_reply reply;
-        int result;
+        int result = attempt_once(api, call, progress, &attempt, ret, err);
 
-        attempt.number++;
-        attempt.fate = VF_HTTP_UNKNOWN;
-        attempt.result =
-            send_once(api, call, progress, &reply, &attempt.fate, err);
-        if (attempt.result < 0) {
-            explain_silence(call, progress, attempt.fate, err);
-            result = attempt.result;
-        } else if (is_success(call, reply.status)) {
-            *ret = reply;
+        if (result == 0)
             return 0;
-        } else {
-            attempt.status = reply.status;
-            attempt.retry_after_ms = reply.retry_after_ms;
-            attempt.should_retry = reply.should_retry;
-            result = read_failure(call, progress, &reply, err);
-            vf_http_reply_done(&reply);
-        }
         if (result == -EKEYREJECTED) {
             attempt.number--; /* the service did not look at the request */
-            result = renew_token(api, progress, err);
+            result = renew_token(api, call, progress, err);
         } else {
-            result = prepare_next(api, call, progress, &attempt, result, err);
+            result = prepare_next(api, call, &attempt, result, err);
         }
         if (result < 0)
             return result;
@@ -215,10 +244,21 @@ int vf_call_perform(struct vf_api *api, const struct vf_call *call,
 {
     struct progress progress = {0};
 
+    progress.key = call->key != NULL ? call->key : progress.own_key;
     vf_uuid4(progress.request_id);
-    vf_uuid4(progress.key);
+    vf_uuid4(progress.own_key);
     vf_auth_token(api->auth, &progress.token, &progress.generation);
     int result = perform(api, call, &progress, ret, err);
+    if (result == 0) {
+        const struct vf_in_flight secrets = in_flight(call, &progress);
+
+        result = vf_reply_redact(ret, &secrets, err);
+        progress.is_unknown = true;
+        if (result < 0)
+            vf_http_reply_done(ret);
+    }
+    if (result < 0 && call->method != VF_HTTP_GET && progress.is_unknown)
+        vf_failure_set_unknown(err);
     vf_secret_unref(progress.token);
     return result;
 }

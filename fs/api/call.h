@@ -13,37 +13,40 @@
 #include <pthread.h>
 
 struct vf_auth;
+struct vf_names;
 
 struct vf_api {
-    const struct vf_dialect *dialect;
-    struct vf_http *http; /* borrowed */
-    struct vf_auth *auth; /* borrowed */
+    vf_dialect_slot dialect;
+    struct vf_http *http;   /* borrowed */
+    struct vf_auth *auth;   /* borrowed */
+    struct vf_names *names; /* NULL: kept nowhere */
     pthread_mutex_t lock;
     pthread_cond_t is_over; /* on CLOCK_MONOTONIC */
     bool is_shut_down;      /* guarded by lock */
 };
 
-/* Of a spec: its value, refresh token, client secret; and the access token. */
-#define VF_CALL_SECRETS 4
-
 /* Everything is borrowed until the call ends. */
 struct vf_call {
+    const struct vf_dialect *dialect;
     enum vf_http_method method;
     enum vf_api_intent intent;
     const char *path;
-    uint64_t group;         /* see struct vf_http_request */
-    struct vf_secret *body; /* NULL: none */
-    bool is_body_secret;
-    const struct vf_secret *secrets[VF_CALL_SECRETS - 1]; /* in the body */
-    bool is_gone_success;   /* 404 is what was wanted */
+    uint64_t group;                         /* see struct vf_http_request */
+    struct vf_secret *body;                 /* NULL: none */
+    const struct vf_secret *const *secrets; /* in the body; some may be NULL */
+    size_t secrets_count;
+    char *key;                /* see struct vf_service_ops; NULL: its own */
+    bool is_idempotent;       /* a repetition changes nothing, key or not */
+    bool is_gone_success;     /* 404 is what was wanted */
+    bool is_conflict_success; /* 409 is, once an earlier reply was lost */
     const char *never_gone; /* added to a 404, which is then EBADMSG; or NULL */
     int64_t deadline_ms;
 };
 
 /*
- * Returns 0 with a 2xx reply, or a 404 where that is a success; *ret is then
- * released with vf_http_reply_done(). Else the errno of the last attempt, with
- * err. Blocks; hold no lock.
+ * Returns 0 with a reply that is a success, the secrets of the request struck
+ * out of it; *ret is then released with vf_http_reply_done(). Else the errno of
+ * the last attempt, with err. Blocks; hold no lock.
  */
 VF_MUST_CHECK int vf_call_perform(struct vf_api *api,
                                   const struct vf_call *call,

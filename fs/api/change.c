@@ -5,7 +5,8 @@
  * it cannot. So each field is compared with what a read shows before anything
  * is sent: what is equal need not be sent, and what differs and cannot be made
  * equal is refused by name. Only a difference that is there to be seen counts:
- * where the service does not show a field, nothing is guessed.
+ * where the service does not show a field, nothing is guessed. A spec without
+ * its secret says only what it says: what it leaves out stays.
  */
 #include "change.h"
 
@@ -63,6 +64,26 @@ static bool is_text(const struct vf_json *shown, const char *text)
            memcmp(other, text, size) == 0;
 }
 
+bool vf_change_is_shown_as(const struct vf_json *current, const char *param,
+                           const char *text)
+{
+    struct vf_json *value;
+
+    return find(current, param, &value) && is_text(value, text);
+}
+
+bool vf_change_can_set(const struct vf_field *fields, const char *param)
+{
+    while (fields->param != NULL && strcmp(fields->param, param) != 0)
+        fields++;
+    return fields->param != NULL && (fields->flags & VF_FIELD_CAN_SET) != 0;
+}
+
+static const struct vf_json *given_value(const struct vf_json *value)
+{
+    return vf_json_count(value) > 0 ? value : NULL;
+}
+
 static struct sides compare(const struct vf_field *field,
                             const struct vf_spec *spec,
                             const struct vf_json *shown)
@@ -76,7 +97,7 @@ static struct sides compare(const struct vf_field *field,
         sides.is_equal = sides.given != NULL && is_text(shown, sides.given);
         break;
     case VF_FIELD_VALUE:
-        sides.given = *(struct vf_json *const *)place;
+        sides.given = given_value(*(struct vf_json *const *)place);
         sides.is_equal = vf_json_equal(shown, sides.given);
         break;
     case VF_FIELD_PART: /* its fields have rows of their own */
@@ -89,11 +110,11 @@ static struct sides compare(const struct vf_field *field,
 
 /* What an update would have to do and cannot, or NULL. */
 static const char *find_trouble(const struct vf_field *field,
-                                const struct sides *sides)
+                                const struct sides *sides, bool is_full)
 {
     bool has_one_side = (sides->given == NULL) != (sides->shown == NULL);
 
-    if (sides->given == NULL && sides->shown == NULL)
+    if (sides->given == NULL && (sides->shown == NULL || !is_full))
         return NULL;
     if (has_one_side && (field->flags & VF_FIELD_IS_TACIT) != 0)
         return NULL;
@@ -115,7 +136,7 @@ int vf_change_check(const struct vf_field *fields, const struct vf_spec *spec,
         if (!find(current, fields->param, &shown))
             continue;
         const struct sides sides = compare(fields, spec, shown);
-        const char *trouble = find_trouble(fields, &sides);
+        const char *trouble = find_trouble(fields, &sides, spec->value != NULL);
         if (trouble != NULL)
             return vf_error_set_param(err, EINVAL, fields->param,
                                       "%s cannot be %s: delete the credential "
@@ -123,4 +144,52 @@ int vf_change_check(const struct vf_field *fields, const struct vf_spec *spec,
                                       fields->param, trouble);
     }
     return 0;
+}
+
+static bool is_field_asked(const struct vf_field *field,
+                           const struct vf_spec *spec,
+                           const struct vf_json *current)
+{
+    struct vf_json *shown;
+
+    if (!find(current, field->param, &shown))
+        shown = NULL;
+    const struct sides sides = compare(field, spec, shown);
+    if ((field->flags & VF_FIELD_CAN_CLEAR) != 0 && spec->is_expiry_cleared)
+        return shown != NULL || current == NULL;
+    return (field->flags & VF_FIELD_CAN_SET) != 0 && sides.given != NULL &&
+           !sides.is_equal;
+}
+
+bool vf_change_is_asked(const struct vf_field *fields,
+                        const struct vf_spec *spec,
+                        const struct vf_json *current)
+{
+    for (; fields->param != NULL; fields++)
+        if (is_field_asked(fields, spec, current))
+            return true;
+    return false;
+}
+
+static int is_missing_in(void *context, const char *key, struct vf_json *value)
+{
+    const struct vf_json *other = context;
+    struct vf_json *theirs;
+
+    return strcmp(key, VF_SPEC_NAME_KEY) != 0 &&
+           !(vf_json_get(other, key, &theirs) && vf_json_equal(theirs, value));
+}
+
+bool vf_change_is_in_metadata(const struct vf_json *metadata,
+                              const struct vf_json *current)
+{
+    struct vf_json *shown = NULL;
+
+    if (metadata == NULL)
+        return false;
+    if (current == NULL)
+        return true;
+    (void)vf_json_get(current, "metadata", &shown);
+    return vf_json_each(metadata, is_missing_in, shown) != 0 ||
+           vf_json_each(shown, is_missing_in, (void *)(uintptr_t)metadata) != 0;
 }

@@ -20,17 +20,29 @@ void vf_failure_add(struct vf_error *err, const char *text)
     vf_error_copy(err->message, sizeof(err->message), message);
 }
 
+void vf_failure_set_unknown(struct vf_error *err)
+{
+    if (err == NULL || err->is_unknown)
+        return;
+    err->is_unknown = true;
+    vf_failure_add(err, "; the outcome is unknown: the service may have done "
+                        "it");
+}
+
 /* What to say when the service says nothing that can be understood. */
 static void set_general_message(const struct vf_http_reply *reply, int code,
+                                const struct vf_in_flight *secrets,
                                 struct vf_error *err)
 {
+    char location[sizeof(reply->location)];
+
+    vf_redact_copy(location, sizeof(location), reply->location, secrets);
     if (reply->status / 100 == 3)
         (void)vf_error_set(err, code,
                            "the service answered HTTP %d: it redirects to %s; "
                            "redirects are not followed",
                            reply->status,
-                           reply->location[0] != '\0' ? reply->location
-                                                      : "somewhere else");
+                           location[0] != '\0' ? location : "somewhere else");
     else
         (void)vf_error_set(err, code, "the service answered HTTP %d",
                            reply->status);
@@ -38,15 +50,14 @@ static void set_general_message(const struct vf_http_reply *reply, int code,
 
 int vf_failure_read(const struct vf_http_reply *reply,
                     enum vf_api_intent intent,
-                    const struct vf_secret *const *secrets,
-                    size_t secrets_count, struct vf_error *err)
+                    const struct vf_in_flight *secrets, struct vf_error *err)
 {
     int code = vf_api_errno(reply->status, intent);
     struct vf_json *envelope = NULL, *error = NULL;
 
     if (err == NULL)
         return -code;
-    set_general_message(reply, code, err);
+    set_general_message(reply, code, secrets, err);
     if (reply->body_size <= ENVELOPE_MAX)
         (void)!vf_json_parse(reply->body, reply->body_size, &envelope, NULL);
     (void)vf_json_get(envelope, "error", &error);
@@ -66,7 +77,7 @@ int vf_failure_read(const struct vf_http_reply *reply,
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
         if (fields[i].text != NULL && fields[i].text[0] != '\0')
             vf_redact_copy(fields[i].field, fields[i].size, fields[i].text,
-                           secrets, secrets_count);
+                           secrets);
     vf_json_free(envelope);
     err->http_status = reply->status;
     return -code;

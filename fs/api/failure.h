@@ -8,20 +8,20 @@
 #include "vaultfs/api.h"
 #include "vaultfs/http.h"
 
-struct vf_secret;
+struct vf_in_flight;
 
 /*
- * Fill err (which may be NULL) with the service's own reason, the given secrets
- * struck out, or with a general one. Returns the negative errno of the status.
+ * Fill err (which may be NULL) with the service's own reason, the secrets of
+ * the request struck out, or with a general one. Returns the negative errno of
+ * the status.
  */
 VF_MUST_CHECK int vf_failure_read(const struct vf_http_reply *reply,
                                   enum vf_api_intent intent,
-                                  const struct vf_secret *const *secrets,
-                                  size_t secrets_count, struct vf_error *err);
+                                  const struct vf_in_flight *secrets,
+                                  struct vf_error *err);
 
-/* The end of a message where a write may or may not have been done. */
-#define VF_FAILURE_UNKNOWN                                                     \
-    "; the outcome is unknown: the service may have done it"
+/* A change that may have been done all the same. */
+void vf_failure_set_unknown(struct vf_error *err);
 
 /* Adds to the end of the message. */
 void vf_failure_add(struct vf_error *err, const char *text);

@@ -79,28 +79,3 @@ int vf_identity_label(const struct vf_json *credential, const char *id,
     *ret = label.data;
     return 0;
 }
-
-/* Both absent, or both the same. */
-static bool is_same_text(const struct vf_json *json, const char *member,
-                         const char *text)
-{
-    const char *other = vf_json_get_string(json, member);
-
-    return other == NULL || text == NULL ? other == text
-                                         : strcmp(other, text) == 0;
-}
-
-bool vf_api_is_same_identity(const char *text, size_t size,
-                             const struct vf_spec *spec)
-{
-    struct vf_json *credential;
-
-    if (vf_json_parse(text, size, &credential, NULL) < 0)
-        return false;
-    const struct vf_json *part = identity_part(credential);
-    bool is_same = is_same_text(part, "type", vf_auth_type_name(spec->type)) &&
-                   is_same_text(part, "mcp_server_url", spec->mcp_server_url) &&
-                   is_same_text(part, "secret_name", spec->secret_name);
-    vf_json_free(credential);
-    return is_same;
-}

@@ -7,6 +7,7 @@
 #include "vaultfs/text.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,15 +83,25 @@ static int read_time(const struct vf_json *json, const char *member,
     return 0;
 }
 
-/* Null, or when it happened. */
-static int read_archived(const struct vf_json *json, bool *ret,
+/* archived_at is null, or when it happened. */
+static int read_archived(const struct vf_shape *shape,
+                         const struct vf_json *json, bool *ret,
                          struct vf_error *err)
 {
+    const char *status = "";
     struct vf_json *value;
     struct timespec time;
+    int result = 0;
 
-    *ret = vf_json_get(json, "archived_at", &value) && value != NULL;
-    return *ret ? read_time(json, "archived_at", &time, err) : 0;
+    if (shape->status != NULL)
+        result = read_string(json, shape->status, &status, err);
+    if (result < 0)
+        return result;
+    *ret = strcmp(status, "archived") == 0;
+    if (!vf_json_get(json, "archived_at", &value) || value == NULL)
+        return 0;
+    *ret = true;
+    return read_time(json, "archived_at", &time, err);
 }
 
 /* What the object is and where it belongs. */
@@ -108,7 +119,7 @@ static int check_kind(const struct vf_shape *shape, const char *parent_id,
     result = read_string(json, "type", &text, err);
     if (result < 0)
         return result;
-    if (strcmp(text, shape->type) != 0)
+    if (shape->type != NULL && strcmp(text, shape->type) != 0)
         return bad_member(err, "type", "is not that of what was asked for");
     if (shape->parent == NULL || parent_id == NULL)
         return 0;
@@ -142,31 +153,78 @@ static int copy_text(const char *text, char **ret, struct vf_error *err)
     return *ret != NULL ? 0 : vf_error_set(err, ENOMEM, "no memory");
 }
 
+/* The member that a path leads to, or NULL. */
+static const struct vf_json *follow(const vf_path path,
+                                    const struct vf_json *json)
+{
+    for (size_t i = 0; i < VF_PATH_MAX && path[i] != NULL; i++) {
+        struct vf_json *inner = NULL;
+
+        (void)vf_json_get(json, path[i], &inner);
+        json = inner;
+    }
+    return json;
+}
+
+/* What somebody called a thing, if a file can be called so as it stands. */
+static bool is_file_name(const char *title)
+{
+    size_t size = strlen(title);
+
+    if (size > NAME_MAX || title[0] == '.' || strchr(title, '/') != NULL)
+        return false;
+    for (size_t at = 0; at < size;) {
+        uint32_t code;
+        size_t length = vf_utf8_decode(title + at, size - at, &code);
+
+        if (length == 0 || vf_utf8_is_deceptive(code))
+            return false;
+        at += length;
+    }
+    return true;
+}
+
 /* A name that no file can be made from (empty, or with a NUL) is none: one odd
  * object must not hide the others. */
+const char *vf_object_name_in(const struct vf_shape *shape,
+                              const struct vf_json *json)
+{
+    size_t size = 0;
+
+    if (shape->name[0] == NULL)
+        return NULL;
+    const char *name = vf_json_string(follow(shape->name, json), &size);
+    if (name == NULL || size == 0 || strlen(name) != size ||
+        (shape->is_name_a_title && !is_file_name(name)))
+        return NULL;
+    return name;
+}
+
+static int check_name(const struct vf_shape *shape, const struct vf_json *json,
+                      struct vf_error *err)
+{
+    const struct vf_json *name = follow(shape->name, json);
+    const char *member = NULL;
+
+    for (size_t i = 0; i < VF_PATH_MAX && shape->name[i] != NULL; i++)
+        member = shape->name[i];
+    if (member == NULL || vf_json_type(name) == VF_JSON_STRING ||
+        (name == NULL && !shape->is_name_required))
+        return 0;
+    return bad_member(err, member, "is not a string");
+}
+
 static int read_name(const struct vf_shape *shape, const struct vf_json *json,
                      struct vf_object *object, struct vf_error *err)
 {
-    const struct vf_json *at = json;
-    struct vf_json *value = NULL;
-    const char *member = NULL;
+    int result = check_name(shape, json, err);
 
-    for (size_t i = 0; i < VF_PATH_MAX && shape->name[i] != NULL; i++) {
-        member = shape->name[i];
-        if (!vf_json_get(at, member, &value))
-            value = NULL;
-        at = value;
-    }
-    if (value == NULL && !shape->is_name_required)
-        return 0;
-    size_t size = 0;
-    const char *name = vf_json_string(value, &size);
-    if (name == NULL)
-        return bad_member(err, member, "is not a string");
-    if (size > 0 && strlen(name) == size)
-        return copy_text(name, &object->name, err);
-    return shape->is_name_required ? copy_text(object->id, &object->name, err)
-                                   : 0;
+    if (result < 0)
+        return result;
+    const char *name = vf_object_name_in(shape, json);
+    if (name == NULL && shape->is_name_required)
+        name = object->id;
+    return name != NULL ? copy_text(name, &object->name, err) : 0;
 }
 
 static int read_members(const struct vf_shape *shape,
@@ -183,7 +241,7 @@ static int read_members(const struct vf_shape *shape,
     if (result == 0)
         result = read_time(json, "updated_at", &object->updated, err);
     if (result == 0)
-        result = read_archived(json, &object->is_archived, err);
+        result = read_archived(shape, json, &object->is_archived, err);
     if (result == 0)
         result = check_auth(shape, json, err);
     if (result == 0)

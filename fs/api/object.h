@@ -16,6 +16,11 @@ struct vf_expected {
     const char *parent_id;
 };
 
+/* The file name that is kept with a credential, or NULL; the display_name of a
+ * vault. Borrowed from json. */
+const char *vf_object_name_in(const struct vf_shape *shape,
+                              const struct vf_json *json);
+
 /*
  * json is borrowed, but loses its secrets. *ret is released with
  * vf_object_done().
@@ -25,15 +30,26 @@ VF_MUST_CHECK int vf_object_read(const struct vf_shape *shape,
                                  struct vf_json *json, struct vf_object *ret,
                                  struct vf_error *err);
 
-/*
- * A page that came for cursor (NULL: the first page). Archived objects are left
- * out, an object that comes twice is taken once. As above.
- */
+/* What a page is to have, and the cursor that it came for (NULL: the first). */
+struct vf_page_wanted {
+    enum vf_list which;
+    const char *parent_id;
+    const char *cursor;
+};
+
+/* A page of vaults or credentials, by their shape. An object that comes twice
+ * is taken once. As above. */
 VF_MUST_CHECK int vf_page_read(const struct vf_dialect *dialect,
                                const struct vf_shape *shape,
-                               const char *parent_id, const char *cursor,
+                               const struct vf_page_wanted *wanted,
                                struct vf_json *json, struct vf_page *ret,
                                struct vf_error *err);
+
+/* Objects in an array, without a next page. As above. */
+VF_MUST_CHECK int vf_objects_read(const struct vf_shape *shape,
+                                  const struct vf_page_wanted *wanted,
+                                  const struct vf_json *array,
+                                  struct vf_page *ret, struct vf_error *err);
 
 /* The reply to a deletion. */
 VF_MUST_CHECK int vf_deletion_read(const struct vf_shape *shape, const char *id,

@@ -34,40 +34,62 @@ static bool has_object(const struct vf_page *page, const char *id)
     return false;
 }
 
-static int read_objects(const struct vf_shape *shape, const char *parent_id,
-                        const struct vf_json *data, struct vf_page *page,
-                        struct vf_error *err)
+static bool is_wanted(enum vf_list which, const struct vf_object *object)
 {
-    const struct vf_expected expected = {.parent_id = parent_id};
-    size_t count = vf_json_count(data);
+    return which == VF_LIST_ALL ||
+           object->is_archived == (which == VF_LIST_ARCHIVED);
+}
 
-    if (count > OBJECTS_MAX)
-        return bad_page(err, "data", "has far more objects than asked for");
-    page->objects = calloc(count > 0 ? count : 1, sizeof(page->objects[0]));
-    if (page->objects == NULL)
-        return vf_error_set(err, ENOMEM, "no memory");
-    for (size_t i = 0; i < count; i++) {
-        struct vf_object object;
-        int result =
-            vf_object_read(shape, &expected, vf_json_at(data, i), &object, err);
+/* Into a page that has room. */
+static int read_object(const struct vf_shape *shape,
+                       const struct vf_page_wanted *wanted,
+                       struct vf_json *json, struct vf_page *page,
+                       struct vf_error *err)
+{
+    const struct vf_expected expected = {.parent_id = wanted->parent_id};
+    struct vf_object object;
+    int result = vf_object_read(shape, &expected, json, &object, err);
 
-        if (result < 0)
-            return result;
-        if (object.is_archived || has_object(page, object.id))
-            vf_object_done(&object);
-        else
-            page->objects[page->count++] = object;
-    }
+    if (result < 0)
+        return result;
+    if (is_wanted(wanted->which, &object) && !has_object(page, object.id))
+        page->objects[page->count++] = object;
+    else
+        vf_object_done(&object);
     return 0;
 }
 
-/* Whether the service says that this was the last page. */
-static int read_has_more(const struct vf_json *json, bool *ret_is_last,
+int vf_objects_read(const struct vf_shape *shape,
+                    const struct vf_page_wanted *wanted,
+                    const struct vf_json *array, struct vf_page *ret,
+                    struct vf_error *err)
+{
+    struct vf_page page = {0};
+    size_t count = vf_json_count(array);
+    int result = 0;
+
+    if (count > OBJECTS_MAX)
+        return bad_page(err, "data", "has far more objects than asked for");
+    page.objects = calloc(count > 0 ? count : 1, sizeof(page.objects[0]));
+    if (page.objects == NULL)
+        return vf_error_set(err, ENOMEM, "no memory");
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = read_object(shape, wanted, vf_json_at(array, i), &page, err);
+    if (result < 0)
+        vf_page_done(&page);
+    else
+        *ret = page;
+    return result;
+}
+
+/* Whether this was the last page, as far as has_more tells. */
+static int read_has_more(const struct vf_dialect *dialect,
+                         const struct vf_json *json, bool *ret_is_last,
                          struct vf_error *err)
 {
     struct vf_json *has_more;
 
-    *ret_is_last = false;
+    *ret_is_last = dialect->needs_has_more;
     if (!vf_json_get(json, "has_more", &has_more) || has_more == NULL)
         return 0;
     if (vf_json_type(has_more) != VF_JSON_BOOL)
@@ -76,13 +98,14 @@ static int read_has_more(const struct vf_json *json, bool *ret_is_last,
     return 0;
 }
 
-static int read_next(const char *member, const char *cursor,
+static int read_next(const struct vf_dialect *dialect, const char *cursor,
                      const struct vf_json *json, char **ret,
                      struct vf_error *err)
 {
+    const char *member = dialect->next_member;
     struct vf_json *value;
     bool is_last;
-    int result = read_has_more(json, &is_last, err);
+    int result = read_has_more(dialect, json, &is_last, err);
 
     if (result < 0)
         return result;
@@ -100,20 +123,20 @@ static int read_next(const char *member, const char *cursor,
 }
 
 int vf_page_read(const struct vf_dialect *dialect, const struct vf_shape *shape,
-                 const char *parent_id, const char *cursor,
-                 struct vf_json *json, struct vf_page *ret,
-                 struct vf_error *err)
+                 const struct vf_page_wanted *wanted, struct vf_json *json,
+                 struct vf_page *ret, struct vf_error *err)
 {
-    struct vf_page page = {0};
+    struct vf_page page;
     struct vf_json *data;
 
     if (!vf_json_get(json, "data", &data))
         return bad_page(err, "data", "is missing");
     if (vf_json_type(data) != VF_JSON_ARRAY)
         return bad_page(err, "data", "is not an array");
-    int result = read_objects(shape, parent_id, data, &page, err);
-    if (result == 0)
-        result = read_next(dialect->next_member, cursor, json, &page.next, err);
+    int result = vf_objects_read(shape, wanted, data, &page, err);
+    if (result < 0)
+        return result;
+    result = read_next(dialect, wanted->cursor, json, &page.next, err);
     if (result < 0) {
         vf_page_done(&page);
         return result;

@@ -12,14 +12,12 @@
 #include "vaultfs/secret.h"
 #include "vaultfs/text.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #define TEXT_MAX 2048
 /* What a window takes at most: \u0041, each character of it percent-encoded.
  * What begins before the last MARGIN bytes of a text is seen whole. */
 #define MARGIN (VF_REDACT_PART_MIN * 18)
-#define MARK "[...]"
 
 struct view {
     size_t size;
@@ -145,68 +143,149 @@ static void decode(struct view *view, decoder *decode_one)
     view->size = out;
 }
 
+/* Which of the bytes that occur in a secret: most text is passed over. */
+struct bytes {
+    bool has[256];
+};
+
+static void note_bytes(const struct vf_secret *secret, struct bytes *bytes)
+{
+    const char *data = vf_secret_data(secret);
+
+    for (size_t i = 0; i < vf_secret_size(secret); i++)
+        bytes->has[(unsigned char)data[i]] = true;
+}
+
+/* Where a part of the secret ends that begins at start; at least a window. 0:
+ * no part begins there. Taking all of it at once keeps a long echo from costing
+ * its square. */
+static size_t find_part(const struct view *view, size_t start,
+                        const struct vf_secret *secret, size_t window)
+{
+    const char *data = vf_secret_data(secret);
+    const char *limit = data + vf_secret_size(secret);
+    const char *in =
+        memmem(data, vf_secret_size(secret), view->bytes + start, window);
+
+    if (in == NULL)
+        return 0;
+    size_t end = start;
+    while (end < view->size && in < limit && view->bytes[end] == *in) {
+        end++;
+        in++;
+    }
+    return end;
+}
+
+/* Each window of the view that is a part of the secret. */
 static void mark(const struct view *view, const struct vf_secret *secret,
-                 bool is_struck[static TEXT_MAX])
+                 bool *is_struck)
 {
     size_t size = vf_secret_size(secret);
     size_t window = size < VF_REDACT_PART_MIN ? size : VF_REDACT_PART_MIN;
+    struct bytes bytes = {0};
+    size_t run = 0; /* of bytes that the secret has, up to here */
 
-    for (size_t i = 0; window > 0 && i + window <= view->size; i++) {
-        if (memmem(vf_secret_data(secret), size, view->bytes + i, window) ==
-            NULL)
+    note_bytes(secret, &bytes);
+    for (size_t at = 0; at < view->size; at++) {
+        run = bytes.has[(unsigned char)view->bytes[at]] ? run + 1 : 0;
+        if (run < window)
             continue;
-        for (size_t at = view->from[i]; at < view->from[i + window]; at++)
-            is_struck[at] = true;
+        size_t start = at + 1 - window;
+        size_t end = find_part(view, start, secret, window);
+        if (end == 0)
+            continue;
+        memset(is_struck + view->from[start], true,
+               (size_t)view->from[end] - view->from[start]);
+        at = end - 1;
     }
+    vf_wipe(&bytes, sizeof(bytes));
 }
 
-static void mark_all(const char *text, size_t size,
-                     const struct vf_secret *const *secrets,
-                     size_t secrets_count, bool is_struck[static TEXT_MAX])
+/* Secrets shorter than inside_min must be all of the text. */
+static void mark_secret(const struct view *view, const struct vf_secret *secret,
+                        size_t inside_min, bool *is_struck)
 {
-    static decoder *const passes[][2] = {
-        {NULL, NULL},
-        {decode_json, NULL},
-        {decode_percent, NULL},
-        {decode_form, NULL},
-        {decode_json, decode_json},
-        {decode_json, decode_percent},
-        {decode_percent, decode_json},
-    };
+    size_t size = secret != NULL ? vf_secret_size(secret) : 0;
+
+    if (size > 0 && (size >= inside_min || size == view->size))
+        mark(view, secret, is_struck);
+}
+
+struct decoding {
+    decoder *first, *second;
+    char sign; /* without it in the text, there is nothing to undo */
+};
+
+static const struct decoding decodings[] = {
+    {NULL, NULL, '\0'},
+    {decode_json, NULL, '\\'},
+    {decode_percent, NULL, '%'},
+    {decode_form, NULL, '+'},
+    {decode_json, decode_json, '\\'},
+    {decode_json, decode_percent, '\\'},
+    {decode_percent, decode_json, '%'},
+};
+
+/* A block is at most TEXT_MAX bytes. */
+static void mark_block(const char *text, size_t size,
+                       const struct vf_in_flight *in_flight, size_t inside_min,
+                       bool *is_struck)
+{
     struct view view;
 
-    for (size_t i = 0; i < sizeof(passes) / sizeof(passes[0]); i++) {
+    for (size_t i = 0; i < sizeof(decodings) / sizeof(decodings[0]); i++) {
+        const struct decoding *way = &decodings[i];
+
+        if (way->sign != '\0' && memchr(text, way->sign, size) == NULL)
+            continue;
         view.size = size;
         memcpy(view.bytes, text, size);
         for (size_t at = 0; at <= size; at++)
             view.from[at] = (uint16_t)at;
-        for (size_t j = 0; j < 2 && passes[i][j] != NULL; j++)
-            decode(&view, passes[i][j]);
-        for (size_t j = 0; j < secrets_count; j++)
-            if (secrets[j] != NULL)
-                mark(&view, secrets[j], is_struck);
+        if (way->first != NULL)
+            decode(&view, way->first);
+        if (way->second != NULL)
+            decode(&view, way->second);
+        for (size_t j = 0; j < in_flight->count; j++)
+            mark_secret(&view, in_flight->secrets[j], inside_min, is_struck);
+        mark_secret(&view, in_flight->token, inside_min, is_struck);
     }
-    vf_wipe(&view, sizeof(view));
+    vf_wipe(view.bytes, size);
+}
+
+/* Blocks overlap, so that each window is whole in one of them. */
+void vf_redact_mark(const char *text, size_t size,
+                    const struct vf_in_flight *in_flight, size_t inside_min,
+                    bool *is_struck)
+{
+    for (size_t at = 0;; at += TEXT_MAX - MARGIN) {
+        size_t left = size - at;
+
+        mark_block(text + at, left < TEXT_MAX ? left : TEXT_MAX, in_flight,
+                   inside_min, is_struck + at);
+        if (left <= TEXT_MAX)
+            return;
+    }
 }
 
 void vf_redact_copy(char *field, size_t field_size, const char *text,
-                    const struct vf_secret *const *secrets,
-                    size_t secrets_count)
+                    const struct vf_in_flight *in_flight)
 {
     bool is_struck[TEXT_MAX] = {false};
-    char clean[TEXT_MAX + sizeof(MARK)];
+    char clean[TEXT_MAX + sizeof(VF_REDACT_MARK)];
     size_t size = strnlen(text, TEXT_MAX), out = 0;
     size_t shown = size < TEXT_MAX ? size : TEXT_MAX - MARGIN;
 
     while (shown < size && ((unsigned char)text[shown] & 0xC0) == 0x80)
         shown--; /* to the start of a character */
-    mark_all(text, size, secrets, secrets_count, is_struck);
+    vf_redact_mark(text, size, in_flight, 0, is_struck);
     for (size_t i = 0; i < shown && out < TEXT_MAX; i++) {
         if (!is_struck[i]) {
             clean[out++] = text[i];
         } else if (i == 0 || !is_struck[i - 1]) {
-            memcpy(clean + out, MARK, sizeof(MARK) - 1);
-            out += sizeof(MARK) - 1;
+            memcpy(clean + out, VF_REDACT_MARK, sizeof(VF_REDACT_MARK) - 1);
+            out += sizeof(VF_REDACT_MARK) - 1;
         }
     }
     clean[out] = '\0';

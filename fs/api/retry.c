@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * What may be repeated. Reading twice and deleting twice is reading and
- * deleting. A POST is repeated only when that cannot do it twice: because
- * nothing of it was sent, or because the service answered and knows the request
- * by its key. A POST whose reply was lost is not repeated here: the service may
- * be older than its keys, and who asked can look before asking again.
+ * What may be repeated. Reading, deleting, archiving or setting something twice
+ * is doing it once, and so is a creation under a key that the service knows it
+ * by. A creation without a key is repeated only when nothing of it was sent, or
+ * when it was refused for now: when its reply is lost, who asked can look
+ * before asking again.
+ *
+ * What may have been done. No reply at all leaves it open; so do 408 and 5xx,
+ * which a gateway answers for a service that may have acted. 501 and 503 say
+ * that nobody tried. A later reply settles what an earlier attempt left open,
+ * but not one that says only that this attempt was not looked at (429, 503, 401
+ * and 403) or that something stands in its way, which may be what the earlier
+ * attempt made (409).
  */
 #include "retry.h"
 
@@ -31,13 +38,14 @@ bool vf_retry_is_due(const struct vf_attempt *attempt)
         return false;
     if (attempt->result < 0)
         return is_connection_error(attempt->result) &&
-               (attempt->method != VF_HTTP_POST ||
-                attempt->fate == VF_HTTP_NOT_SENT);
+               (attempt->is_repeatable || attempt->fate == VF_HTTP_NOT_SENT);
     if (attempt->status < 300)
+        return false;
+    if (!attempt->is_repeatable && vf_retry_is_unknown(attempt, false))
         return false;
     if (attempt->should_retry >= 0)
         return attempt->should_retry == 1;
-    if (attempt->method == VF_HTTP_POST && !attempt->has_key)
+    if (!attempt->is_repeatable)
         return attempt->status == 429;
     return is_passing_status(attempt->status);
 }
@@ -45,6 +53,18 @@ bool vf_retry_is_due(const struct vf_attempt *attempt)
 bool vf_retry_keeps_key(const struct vf_attempt *attempt)
 {
     return attempt->result < 0 || is_passing_status(attempt->status);
+}
+
+bool vf_retry_is_unknown(const struct vf_attempt *attempt, bool was_unknown)
+{
+    int status = attempt->status;
+
+    if (attempt->result < 0)
+        return was_unknown || attempt->fate == VF_HTTP_UNKNOWN;
+    if (status == 401 || status == 403 || status == 409 || status == 429 ||
+        status == 503)
+        return was_unknown;
+    return is_passing_status(status);
 }
 
 int64_t vf_retry_delay_ms(const struct vf_attempt *attempt, uint32_t random)

@@ -19,12 +19,16 @@ static void wipe_variable(const char *name)
     (void)unsetenv(name);
 }
 
+static void wipe_variables(const char *const *names)
+{
+    for (; names != NULL && *names != NULL; names++)
+        wipe_variable(*names);
+}
+
 void vf_auth_wipe_variables(const struct vf_auth_options *options)
 {
-    const char *const *name = options->default_env;
-
     if (options->token_env != NULL)
         wipe_variable(options->token_env);
-    for (; name != NULL && *name != NULL; name++)
-        wipe_variable(*name);
+    wipe_variables(options->default_env);
+    wipe_variables(options->other_env);
 }

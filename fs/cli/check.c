@@ -30,8 +30,9 @@ static int ask(const struct vf_client *client, int64_t timeout_ms,
 {
     struct vf_service service = vf_api_service(client->api);
     struct vf_page page;
-    int result = service.ops->list_vaults(
-        service.self, NULL, vf_clock_monotonic_ms() + timeout_ms, &page, err);
+    int result = service.ops->list_vaults(service.self, VF_LIST_ACTIVE, NULL,
+                                          vf_clock_monotonic_ms() + timeout_ms,
+                                          &page, err);
 
     if (result == 0)
         vf_page_done(&page);

@@ -12,10 +12,12 @@
 #include "vaultfs/api.h"
 
 struct vf_auth;
+struct vf_manner;
 struct vf_options;
 
 struct vf_client {
     const struct vf_source *source; /* borrowed */
+    const struct vf_manner *manner; /* what goes with its dialect; static */
     struct vf_local local;
     struct vf_auth *auth;
     struct vf_http *http;

@@ -13,6 +13,9 @@ struct vf_options;
 enum vf_exit vf_command_mount(const struct vf_options *options);
 enum vf_exit vf_command_umount(const struct vf_options *options);
 enum vf_exit vf_command_check(const struct vf_options *options);
+enum vf_exit vf_command_status(const struct vf_options *options);
+enum vf_exit vf_command_why(const struct vf_options *options);
+enum vf_exit vf_command_refresh(const struct vf_options *options);
 
 /*
  * The absolute path of a mount point, symbolic links followed. One whose daemon

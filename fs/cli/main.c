@@ -27,6 +27,13 @@ static const struct command {
     {"check", VF_FOR_CHECK, 0, 1, "[SOURCE]",
      "say which token would be used, and whether it is accepted",
      vf_command_check},
+    {"status", VF_FOR_STATUS, 0, 1, "[MOUNTPOINT]", "say how a mount is",
+     vf_command_status},
+    {"why", VF_FOR_WHY, 0, 1, "[MOUNTPOINT]",
+     "say what failed last, why, and what to do about it", vf_command_why},
+    {"refresh", VF_FOR_REFRESH, 0, 1, "[MOUNTPOINT]",
+     "forget every listing: the next look asks the service",
+     vf_command_refresh},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -35,13 +42,18 @@ static const char about_sources[] =
     "SOURCE is one of\n"
     "  qoder             the hosted service (the default; QODER_BASE_URL)\n"
     "  qoder-cn          the hosted service in China\n"
+    "  anthropic         the sister API, of Claude Managed Agents\n"
     "  local[:NAME]      the embedded service, on this machine\n"
     "  unix:/SOCKET      a service on a socket\n"
     "  https://...       a service at a base URL; http:// on loopback only\n";
 
 static const char about_tokens[] =
     "The access token comes from --token-file, --token-env, or the variable\n"
-    "QODER_PERSONAL_ACCESS_TOKEN, QODER_PAT or QODER_ACCESS_TOKEN.\n";
+    "QODER_PERSONAL_ACCESS_TOKEN, QODER_PAT or QODER_ACCESS_TOKEN; for\n"
+    "anthropic ANTHROPIC_API_KEY.\n";
+
+static const char about_mountpoint[] =
+    "Without MOUNTPOINT, the one mount that you have.\n";
 
 static const char about_exit[] =
     "Exit status: 0 done, 1 usage or local trouble, 2 the service or access.\n";
@@ -67,8 +79,10 @@ static enum vf_exit help_for(const struct command *command)
     put_usage(command, &out);
     vf_buf_puts(&out, "\nOptions:\n");
     vf_options_help(command->id, &out);
-    if (command->id != VF_FOR_UMOUNT)
+    if ((command->id & (VF_FOR_MOUNT | VF_FOR_CHECK)) != 0)
         vf_buf_printf(&out, "\n%s\n%s", about_sources, about_tokens);
+    else if (command->operands_min == 0)
+        vf_buf_printf(&out, "\n%s", about_mountpoint);
     vf_buf_printf(&out, "\n%s", about_exit);
     return print(&out);
 }

@@ -5,9 +5,14 @@
 #include "daemon.h"
 #include "keeper.h"
 #include "options.h"
+#include "place.h"
 
+#include "vaultfs/auth.h"
+#include "vaultfs/http.h"
+#include "vaultfs/journal.h"
 #include "vaultfs/log.h"
 #include "vaultfs/mount.h"
+#include "vaultfs/report.h"
 #include "vaultfs/secret.h"
 #include "vaultfs/text.h"
 #include "vaultfs/tree.h"
@@ -29,13 +34,58 @@ struct job {
     bool is_mountpoint_made; /* by us: it goes again if nothing comes of it */
     int report_fd;           /* -1: in the foreground, or reported */
     struct vf_client client;
+    struct vf_report *report;
+    struct vf_journal *journal; /* or NULL */
     struct vf_tree *tree;
     struct vf_mount *mount;
 };
 
-static void log_record(void *context, const struct vf_record *record)
+/* The one place that every failure comes to. */
+static void take_record(void *context, const struct vf_record *record)
 {
+    const struct job *job = context;
+
     vf_log_record(record);
+    vf_report_add(job->report, record);
+}
+
+/* What the control directory shows. */
+static int render(void *context, const char *name,
+                  const struct vf_tree_stats *stats, char **ret,
+                  size_t *ret_size)
+{
+    static const char *const token_states[] = {
+        [VF_HTTP_TOKEN_UNUSED] = "unused",
+        [VF_HTTP_TOKEN_TAKEN] = "ok",
+        [VF_HTTP_TOKEN_REFUSED] = "refused",
+    };
+    const struct job *job = context;
+    const struct vf_client *client = &job->client;
+    const struct vf_service service = vf_api_service(client->api);
+    struct vf_service_traits traits;
+
+    service.ops->traits(service.self, &traits);
+    const struct vf_report_state state = {
+        .mountpoint = job->mountpoint,
+        .source = job->source.name,
+        .dialect = traits.dialect,
+        .token_source = vf_auth_source(client->auth),
+        .token_state = token_states[vf_http_token(client->http)],
+        .is_read_only = job->options->is_read_only,
+        .is_degraded = stats->is_degraded,
+        .vaults = stats->vaults,
+        .credentials = stats->credentials,
+        .fresh_listings = stats->fresh_listings,
+        .stale_listings = stats->stale_listings,
+        .lookups_cached = stats->lookups_cached,
+        .listings_fetched = stats->listings_fetched,
+        .requests = vf_http_requests(client->http),
+        .scratch_files = stats->scratch_files,
+        .scratch_bytes = stats->scratch_bytes,
+        .scratch_unsent = stats->scratch_unsent,
+        .unknown_outcomes = stats->unknown_outcomes,
+    };
+    return vf_report_render(job->report, name, &state, ret, ret_size);
 }
 
 /* To who waits for us, or to standard error when nobody forked. */
@@ -65,6 +115,28 @@ static void raise_locked_memory(void)
     }
 }
 
+/* Outcomes that are not known when the daemon is killed. They are kept with the
+ * session, where there is one; a mount does well without. */
+static void open_journal(struct job *job)
+{
+    const struct vf_client *client = &job->client;
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    struct vf_error err;
+    struct stat st;
+
+    if (runtime == NULL || stat(runtime, &st) < 0 || st.st_uid != geteuid())
+        return;
+    const char *service = client->local.socket;
+    if (service == NULL)
+        service = job->source.unix_socket;
+    if (service == NULL)
+        service = job->source.base_url;
+    char *path = vf_place_join(runtime, "vaultfs");
+    if (path != NULL && vf_journal_open(path, service, &job->journal, &err) < 0)
+        vf_log(VF_LOG_WARNING, "no journal: %s", err.message);
+    free(path);
+}
+
 static int make_tree(struct job *job, struct vf_error *err)
 {
     const struct vf_options *options = job->options;
@@ -77,9 +149,15 @@ static int make_tree(struct job *job, struct vf_error *err)
         .is_rm_archive = options->rm == VF_RM_ARCHIVE,
         .uid = getuid(),
         .gid = getgid(),
-        .sink = log_record,
+        .sink = take_record,
+        .sink_context = job,
+        .journal = job->journal,
+        .render = render,
+        .render_context = job,
     };
 
+    if (vf_report_new(&job->report) < 0)
+        return vf_error_set(err, ENOMEM, "no memory for a report");
     return vf_tree_new(&tree, &job->tree, err);
 }
 
@@ -91,6 +169,8 @@ static int make_mount(struct job *job, struct vf_error *err)
         .source = job->source.name,
         .is_debug = options->is_debug,
         .is_allow_other = options->is_allow_other,
+        .sink = take_record,
+        .sink_context = job,
     };
 
     return vf_mount_new(&mount, job->tree, &job->mount, err);
@@ -143,6 +223,7 @@ static enum vf_exit serve(struct job *job)
 {
     struct vf_error err = {0};
 
+    open_journal(job);
     if (make_tree(job, &err) < 0)
         return fail(job, VF_EXIT_LOCAL, &err);
     if (probe(job, &err) < 0)
@@ -164,7 +245,9 @@ static void tear_down(struct job *job)
         vf_tree_shutdown(job->tree);
     vf_client_shutdown(&job->client);
     vf_mount_free(job->mount);
-    vf_tree_free(job->tree);
+    vf_tree_free(job->tree); /* jobs that were left have their last word */
+    vf_journal_close(job->journal);
+    vf_report_free(job->report);
     vf_client_close(&job->client);
 }
 

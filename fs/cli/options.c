@@ -36,7 +36,8 @@ struct option {
 #define AT(field) offsetof(struct vf_options, field)
 #define YEAR_MS (INT64_C(366) * 24 * 60 * 60 * 1000)
 #define SERVICE (VF_FOR_MOUNT | VF_FOR_CHECK)
-#define ANY (VF_FOR_MOUNT | VF_FOR_CHECK | VF_FOR_UMOUNT)
+#define ANY                                                                    \
+    (SERVICE | VF_FOR_UMOUNT | VF_FOR_STATUS | VF_FOR_WHY | VF_FOR_REFRESH)
 
 static const struct option table[] = {
     {"foreground", 'f', FLAG, VF_FOR_MOUNT, AT(is_foreground),
@@ -47,7 +48,8 @@ static const struct option table[] = {
      .help = "any of the options below, as in fstab"},
     {"lazy", 'l', FLAG, VF_FOR_UMOUNT, AT(is_lazy),
      .help = "detach now, even when files are open"},
-    {"dialect", 0, CHOICE, SERVICE, AT(dialect), "auto|qoder", "auto",
+    {"dialect", 0, CHOICE, SERVICE, AT(dialect),
+     "auto|qoder|qoder-flat|anthropic", "auto",
      .help = "the service's form of the API"},
     {"token-file", 0, PATH, SERVICE, AT(token_file), "FILE",
      .help = "read the access token from a file that only you can read"},
@@ -74,6 +76,8 @@ static const struct option table[] = {
      .help = "mount even when the service does not answer yet"},
     {"log-format", 0, CHOICE, VF_FOR_MOUNT, AT(log_format), "text|json", "text",
      .help = "form of the log's lines"},
+    {"json", 0, FLAG, VF_FOR_STATUS, AT(is_json),
+     .help = "as one JSON object, for scripts"},
     {"help", 'h', FLAG, ANY, AT(is_help), .help = "say this"},
 };
 

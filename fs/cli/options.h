@@ -16,6 +16,9 @@ struct vf_buf;
 #define VF_FOR_MOUNT 1u
 #define VF_FOR_UMOUNT 2u
 #define VF_FOR_CHECK 4u
+#define VF_FOR_STATUS 8u
+#define VF_FOR_WHY 16u
+#define VF_FOR_REFRESH 32u
 
 #define VF_OPERANDS_MAX 2
 
@@ -28,10 +31,11 @@ struct vf_options {
     bool is_foreground;
     bool is_debug; /* implies is_foreground */
     bool is_lazy;
+    bool is_json;
     bool is_read_only;
     bool is_allow_other;
     bool is_nocheck;
-    unsigned dialect;    /* place in "auto|qoder" */
+    unsigned dialect;    /* place in "auto|qoder|qoder-flat|anthropic" */
     unsigned rm;         /* enum vf_rm */
     unsigned log_format; /* enum vf_log_format */
     char *token_file;    /* absolute: the daemon changes its directory */

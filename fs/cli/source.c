@@ -25,14 +25,16 @@ static const struct {
     enum form form;
     const char *base_url;
     const char *variable; /* wins over base_url when it is set */
+    const char *dialect;
 } sources[] = {
     {"qoder", SERVICE, "https://api.qoder.com/api/v1/cloud", "QODER_BASE_URL"},
-    {"qoder-cn", SERVICE, "https://api.qoder.com.cn/api/v1/cloud", NULL},
-    {"local", LOCAL, SOCKET_BASE_URL, NULL},
-    {"local:", LOCAL_OF, SOCKET_BASE_URL, NULL},
-    {"unix:", SOCKET, SOCKET_BASE_URL, NULL},
-    {"https://", URL, NULL, NULL},
-    {"http://", URL, NULL, NULL},
+    {"qoder-cn", SERVICE, "https://api.qoder.com.cn/api/v1/cloud"},
+    {"anthropic", SERVICE, "https://api.anthropic.com/v1", NULL, "anthropic"},
+    {"local", LOCAL, SOCKET_BASE_URL},
+    {"local:", LOCAL_OF, SOCKET_BASE_URL},
+    {"unix:", SOCKET, SOCKET_BASE_URL},
+    {"https://", URL},
+    {"http://", URL},
 };
 
 #define SOURCES (sizeof(sources) / sizeof(sources[0]))
@@ -98,6 +100,7 @@ static int fill(size_t i, const char *text, struct vf_source *source,
         result = check_local_name(local = rest, err);
     if (result < 0)
         return result;
+    source->dialect = sources[i].dialect;
     source->name = strdup(text);
     source->base_url = strdup(base_url(i, text));
     source->unix_socket = socket != NULL ? strdup(socket) : NULL;
@@ -122,7 +125,7 @@ int vf_source_parse(const char *text, struct vf_source *ret,
     if (i == SOURCES)
         return vf_error_set(err, EINVAL,
                             "unknown source: it is qoder, qoder-cn, "
-                            "local[:NAME], unix:/SOCKET or a URL");
+                            "anthropic, local[:NAME], unix:/SOCKET or a URL");
     int result = fill(i, text, &source, err);
     if (result < 0) {
         vf_source_done(&source);

@@ -14,8 +14,9 @@
 struct vf_source {
     char *name; /* as it was given; the first column of mount(8) */
     char *base_url;
-    char *unix_socket; /* NULL: over the network */
-    char *local_name;  /* the embedded service of this name, or NULL */
+    char *unix_socket;   /* NULL: over the network */
+    char *local_name;    /* the embedded service of this name, or NULL */
+    const char *dialect; /* that it is known to speak, static; or NULL */
 };
 
 /*

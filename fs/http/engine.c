@@ -336,6 +336,17 @@ static void wait_settled(struct vf_http *http, struct vf_http_call *call,
         wake(http);
 }
 
+static void note_token(struct vf_http *http,
+                       const struct vf_http_request *request, int status)
+{
+    if (request->token == NULL)
+        return;
+    if (status == 401)
+        atomic_store(&http->token, VF_HTTP_TOKEN_REFUSED);
+    else if (status / 100 == 2)
+        atomic_store(&http->token, VF_HTTP_TOKEN_TAKEN);
+}
+
 int vf_http_perform(struct vf_http *http, const struct vf_http_request *request,
                     struct vf_http_reply *ret, enum vf_http_fate *ret_fate,
                     struct vf_error *err)
@@ -351,6 +362,7 @@ int vf_http_perform(struct vf_http *http, const struct vf_http_request *request,
     submit(http, call);
     wait_settled(http, call, request->deadline_ms);
     if (call->error.code == 0) {
+        note_token(http, request, call->reply.status);
         *ret = call->reply;
         call->reply.body = NULL;
     } else {
@@ -367,4 +379,9 @@ int vf_http_perform(struct vf_http *http, const struct vf_http_request *request,
 uint64_t vf_http_requests(const struct vf_http *http)
 {
     return atomic_load(&http->requests);
+}
+
+enum vf_http_token vf_http_token(const struct vf_http *http)
+{
+    return (enum vf_http_token)atomic_load(&http->token);
 }

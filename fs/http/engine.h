@@ -26,6 +26,7 @@ struct vf_http {
     CURLSH *secret_connections; /* the engine thread's */
     pthread_t thread;           /* constant */
     atomic_uint_fast64_t requests;
+    atomic_int token; /* enum vf_http_token */
 
     pthread_mutex_t lock; /* a leaf: nothing is locked under it */
     /* Guarded by lock; only the engine thread takes calls off the lists. */

@@ -30,6 +30,58 @@ bool vf_mount_is_ours(const char *mountpoint)
     return is_found;
 }
 
+static bool has_owner(const struct mntent *entry, uid_t uid)
+{
+    const char *owner = hasmntopt(entry, "user_id");
+
+    return owner != NULL &&
+           strtoul(owner + strlen("user_id="), NULL, 10) == uid;
+}
+
+/* One path for each, however often something was mounted over it. */
+static int add_path(const char *path, char ***paths, size_t *count)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (strcmp((*paths)[i], path) == 0)
+            return 0;
+    char **grown = reallocarray(*paths, *count + 1, sizeof(*grown));
+    if (grown == NULL)
+        return -ENOMEM;
+    *paths = grown;
+    grown[*count] = strdup(path);
+    if (grown[*count] == NULL)
+        return -ENOMEM;
+    ++*count;
+    return 0;
+}
+
+int vf_mount_list(uid_t uid, char ***ret, size_t *ret_count)
+{
+    struct mntent entry;
+    char strings[8192], **paths = NULL;
+    size_t count = 0;
+    int result = 0;
+    FILE *table = setmntent("/proc/self/mounts", "re");
+
+    if (table == NULL)
+        return -errno;
+    while (result == 0 &&
+           getmntent_r(table, &entry, strings, sizeof(strings)) != NULL)
+        if (strcmp(entry.mnt_type, FILE_SYSTEM_TYPE) == 0 &&
+            has_owner(&entry, uid))
+            result = add_path(entry.mnt_dir, &paths, &count);
+    (void)endmntent(table);
+    if (result < 0) {
+        while (count > 0)
+            free(paths[--count]);
+        free(paths);
+        return result;
+    }
+    *ret = paths;
+    *ret_count = count;
+    return 0;
+}
+
 /* fusermount3 exits with 1 whatever the matter is. It never translates. */
 static int helper_code(const char *said)
 {

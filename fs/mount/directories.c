@@ -120,6 +120,19 @@ void mount_op_releasedir(fuse_req_t req, fuse_ino_t ino,
     (void)fuse_reply_err(req, 0);
 }
 
+void mount_op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+    char *target = NULL;
+    int result =
+        vf_tree_readlink(mount_tree(req), mount_node(req, ino), &target);
+
+    if (result < 0)
+        (void)fuse_reply_err(req, -result);
+    else
+        (void)fuse_reply_readlink(req, target);
+    free(target);
+}
+
 void mount_op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
                     mode_t mode)
 {

@@ -15,7 +15,7 @@ static void set_open_flags(struct fuse_file_info *fi, struct vf_file *file,
     fi->fh = (uint64_t)(uintptr_t)file;
     /* What is written must reach us in the write itself, and must never be in
      * the page cache, where a read would find it. */
-    fi->direct_io = is_writable;
+    fi->direct_io = is_writable || vf_file_is_live(file);
     fi->keep_cache = !is_writable && is_unchanged;
     fi->noflush = !is_writable;
 }
@@ -68,14 +68,23 @@ void mount_op_create(fuse_req_t req, fuse_ino_t parent, const char *name,
 void mount_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                    struct fuse_file_info *fi)
 {
+    struct mount_request request;
     char *buffer = malloc(size);
 
     if (buffer == NULL) {
         (void)fuse_reply_err(req, ENOMEM);
         return;
     }
-    size = vf_file_read(mount_tree(req), mount_file(fi), buffer, size, offset);
-    (void)fuse_reply_buf(req, buffer, size);
+    mount_begin(&request, req, "read");
+    ssize_t result = vf_file_read(request.tree, mount_file(fi), buffer, size,
+                                  offset, &request.err);
+    if (result < 0) {
+        mount_reply_error(&request, mount_node(req, ino), NULL, (int)result);
+    } else {
+        mount_end(&request);
+        (void)fuse_reply_buf(req, buffer, (size_t)result);
+    }
+    vf_wipe(buffer, size);
     free(buffer);
 }
 

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -87,12 +88,14 @@ static int catch_signals(struct vf_error *err)
 
 /* --- Mounting --- */
 
-/* -EBUSY when a living mount of ours is there; a dead one is detached. */
+/* -EBUSY when a living mount of ours is there; a dead one is detached. Of that
+ * the kernel may still know the attributes, but statvfs(2) always asks. */
 static int clear_mountpoint(const char *mountpoint, struct vf_error *err)
 {
+    struct statvfs fs;
     struct stat st;
 
-    if (stat(mountpoint, &st) < 0) {
+    if (statvfs(mountpoint, &fs) < 0 || stat(mountpoint, &st) < 0) {
         if (errno != ENOTCONN)
             return vf_error_set(err, errno, "%s: %s", mountpoint,
                                 strerror(errno));

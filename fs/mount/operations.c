@@ -8,7 +8,10 @@
 #include "request.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/statvfs.h>
+
+#include "vaultfs/name.h"
 
 #define BLOCK_SIZE 4096
 #define BLOCKS (1UL << 20)
@@ -112,7 +115,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
     int result;
 
     mount_begin(&request, req, "setattr");
-    result = vf_tree_check_writable(request.tree, &request.err);
+    result = vf_tree_touch(request.tree, node, &request.err);
     if (result == 0)
         result = check_owner(&request, node, attr, to_set);
     if (result == 0 && (to_set & FUSE_SET_ATTR_SIZE) != 0)
@@ -163,11 +166,17 @@ static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
            "a vault holds credentials, not devices, pipes or sockets");
 }
 
+/* Upon EPERM, emacs makes a file instead of the link that locks what it edits,
+ * and could neither read that back nor, for that, remove it. Upon this it goes
+ * on without a lock, so that there is nothing to record. */
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
                        const char *name)
 {
-    refuse(req, parent, name, "symlink", EPERM,
-           "a vault holds credentials, not links");
+    if (vf_name_is_scratch(name))
+        refuse(req, parent, name, "symlink", EOPNOTSUPP, "");
+    else
+        refuse(req, parent, name, "symlink", EPERM,
+               "a vault holds credentials, not links");
 }
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent,
@@ -177,13 +186,26 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent,
            "a vault holds credentials, not links");
 }
 
-/* Never EXDEV: mv(1) would delete its target before it copies. */
+/* A tool's temporary file is on its way to a name: that is what failed. */
+static bool is_temporary(const char *name)
+{
+    return vf_name_is_scratch(name) && strcmp(name, ".vault.json") != 0;
+}
+
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
                       fuse_ino_t new_parent, const char *new_name,
                       unsigned flags)
 {
-    refuse(req, parent, name, "rename", EOPNOTSUPP,
-           "renaming is not supported");
+    struct vf_node *directory = mount_node(req, parent);
+    struct vf_node *new_directory = mount_node(req, new_parent);
+    bool is_on_its_way = is_temporary(name) && !is_temporary(new_name);
+    struct mount_request request;
+
+    mount_begin(&request, req, "rename");
+    int result = vf_tree_rename(request.tree, directory, name, new_directory,
+                                new_name, flags, &request.caller, &request.err);
+    mount_reply_error(&request, is_on_its_way ? new_directory : directory,
+                      is_on_its_way ? new_name : name, result);
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
@@ -204,6 +226,7 @@ const struct fuse_lowlevel_ops mount_operations = {
     .forget_multi = op_forget_multi,
     .getattr = op_getattr,
     .setattr = op_setattr,
+    .readlink = mount_op_readlink,
     .mknod = op_mknod,
     .mkdir = mount_op_mkdir,
     .unlink = mount_op_unlink,

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vaultfs/log.h"
-
 static void on_interrupt(fuse_req_t req, void *data)
 {
     struct mount_request *request = data;
@@ -37,16 +35,19 @@ void mount_end(struct mount_request *request)
 void mount_report(const struct mount_request *request,
                   const struct vf_node *node, const char *name)
 {
+    const struct vf_mount *mount = fuse_req_userdata(request->req);
+
     if (request->err.code == 0 || request->err.message[0] == '\0')
         return;
+    pid_t process = vf_caller_process(&request->caller);
     char *path = vf_tree_path(request->tree, node, name);
     const struct vf_record record = {
         .operation = request->operation,
         .path = path != NULL ? path : "?",
-        .pid = request->caller.tid,
+        .pid = process > 0 ? process : request->caller.tid,
         .error = &request->err,
     };
-    vf_log_record(&record);
+    mount->options.sink(mount->options.sink_context, &record);
     free(path);
 }
 

@@ -44,6 +44,7 @@ struct fuse_entry_param mount_entry_param(struct vf_tree *tree,
                                           const struct vf_entry *entry);
 
 /* directories.c */
+void mount_op_readlink(fuse_req_t req, fuse_ino_t ino);
 void mount_op_opendir(fuse_req_t req, fuse_ino_t ino,
                       struct fuse_file_info *fi);
 void mount_op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,

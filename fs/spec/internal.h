@@ -5,6 +5,7 @@
 #ifndef VAULTFS_SPEC_INTERNAL_H
 #define VAULTFS_SPEC_INTERNAL_H
 
+#include "vaultfs/json.h"
 #include "vaultfs/spec.h"
 
 #include <stddef.h>
@@ -23,27 +24,50 @@ spec_check spec_check_protocol; /* sse, streamable_http */
 spec_check spec_check_time;     /* RFC 3339 */
 spec_check spec_check_host;     /* a host, no space or control character */
 
-struct spec_field;
+/* A value of a document, and what is shown in the same place. */
+struct spec_value {
+    const struct vf_json *json;
+    const struct vf_json *shown; /* NULL: nothing, or null */
+    /* Where to look for a member that shown lacks: the flat form has in one
+     * object what the nested one has in two. Mostly NULL. */
+    const struct vf_json *shown_outside;
+    bool is_shown;
+    bool is_same;
+    char param[VF_ERROR_PARAM_MAX + 1]; /* dotted; "": the document itself */
+};
+
+/* What a document is held against. */
+enum spec_purpose {
+    SPEC_CREATES,  /* nothing has its name */
+    SPEC_EDITS,    /* the same credential, or vault */
+    SPEC_REPLACES, /* another credential */
+};
 
 struct spec_reader {
-    struct vf_spec *spec;
+    void *base; /* struct vf_spec or vf_vault_spec, as the fields demand */
+    enum spec_purpose purpose;
+    /* Of the credential that is shown, what says which one it is. */
+    const struct vf_json *auth_shown;
+    bool keeps_name; /* spec->stored_name */
     struct vf_error *err;
 };
 
-/* Reads a value that is there; param is the field's dotted name. */
+struct spec_field;
+
+/* Takes a value of the field's type, or null where its kind allows. */
 typedef int spec_read_function(struct spec_reader *reader,
                                const struct spec_field *field,
-                               const char *param, const struct vf_json *value);
+                               const struct spec_value *value);
 
 struct spec_field {
     const char *key;
     const struct spec_kind *kind;
     enum { OPTIONAL, REQUIRED } need;
-    size_t place; /* offset in struct vf_spec */
+    size_t place; /* offset from the reader's base */
 };
 
 #define AT(member) offsetof(struct vf_spec, member)
-#define NOWHERE 0 /* checked only; the struct's first member has no field */
+#define NOWHERE 0 /* has no place of its own */
 
 struct spec_shape {
     /* The value of "type" that picks this shape; NULL: it is the only one. */
@@ -53,28 +77,89 @@ struct spec_shape {
 
 struct spec_kind {
     spec_read_function *read;
-    spec_check *check; /* of strings */
-    size_t max;        /* of strings, in characters; 0: no limit */
+    enum vf_json_type type; /* VF_JSON_NULL: any */
+    spec_check *check;      /* of strings */
+    size_t max; /* of strings, in characters, and of what has elements or
+                   members; 0: no limit */
     const struct spec_shape *shapes; /* of objects, up to one without fields */
+    bool takes_null;
 };
 
+/* Leaves (read.c). */
 spec_read_function spec_read_string;
-spec_read_function spec_read_string_or_null;
 spec_read_function spec_read_expiry;
+spec_read_function spec_read_label;
 spec_read_function spec_read_secret;
-spec_read_function spec_read_picked;
-spec_read_function spec_read_boolean;
+spec_read_function spec_read_nothing;
 spec_read_function spec_read_hosts;
 spec_read_function spec_read_metadata;
-spec_read_function spec_read_object;
-spec_read_function spec_read_copied_object;
-spec_read_function spec_read_refresh;
+spec_read_function spec_read_credential_metadata;
 spec_read_function spec_read_auth_type;
+spec_read_function spec_read_misplaced;
+spec_read_function spec_read_version;
 
-/* The fields of an object, by the shape that fits. param is "" for the
- * document itself. */
+/* Objects (walk.c). */
+spec_read_function spec_read_object;
+spec_read_function spec_read_auth;
+spec_read_function spec_read_refresh;
+spec_read_function spec_read_endpoint_auth;
+spec_read_function spec_read_copied_object;
+
+/* The fields of an object, by the shape that fits. */
 int spec_read_shapes(struct spec_reader *reader,
-                     const struct spec_shape *shapes, const char *param,
-                     const struct vf_json *object);
+                     const struct spec_shape *shapes,
+                     const struct spec_value *object);
+
+/* The shape that has the type, or NULL. type may be NULL. */
+const struct spec_shape *spec_find_shape(const struct spec_shape *shapes,
+                                         const char *type);
+
+/* A member of an object, with what is shown in its place. */
+struct spec_value spec_member(const struct spec_value *object, const char *key,
+                              const struct vf_json *json);
+
+/* An element of an array; nothing is shown in its place. */
+struct spec_value spec_element(const struct spec_value *array, size_t index);
+
+/* A whole credential in either form (parse.c). Sets the reader's purpose. */
+int spec_read_credential(struct spec_reader *reader,
+                         const struct spec_value *value);
+
+/* Parses both texts and reads the document; shown may be NULL. */
+typedef int spec_read_document(struct spec_reader *reader,
+                               const struct spec_value *document);
+int spec_parse(struct spec_reader *reader, const void *text, size_t size,
+               const char *shown, size_t shown_size, spec_read_document *read);
+
+/* What tells one credential from another (identity.c). Borrowed strings, NULL
+ * when absent. */
+struct spec_identity {
+    const char *type;
+    const char *target; /* mcp_server_url or secret_name, by type */
+};
+
+struct spec_identity spec_identity_of(const struct vf_spec *spec);
+/* auth: the object itself, not what it is in. */
+struct spec_identity spec_identity_in(const struct vf_json *auth);
+bool spec_identity_is_equal(const struct spec_identity *a,
+                            const struct spec_identity *b);
+
+/* The object that says which credential it is: `auth`, or in the flat form the
+ * credential itself. */
+const struct vf_json *spec_auth_of(const struct vf_json *credential);
+
+/* Refusals (refuse.c); all return -EINVAL but the last. */
+int spec_fail(struct spec_reader *reader, const char *param, const char *what);
+/* For a member whose name was not ours to choose; its position in the object
+ * counts from 1. */
+int spec_fail_member(struct spec_reader *reader,
+                     const struct spec_value *object, size_t position,
+                     const char *key, const char *what);
+int spec_fail_missing(struct spec_reader *reader,
+                      const struct spec_value *object,
+                      const struct spec_field *field);
+int spec_fail_type(struct spec_reader *reader, const struct spec_value *value,
+                   enum vf_json_type wanted);
+int spec_fail_memory(struct spec_reader *reader);
 
 #endif

@@ -1,213 +1,153 @@
 /* SPDX-License-Identifier: MIT
  *
- * Readers of fields: JSON value -> struct vf_spec.
- *
- * Messages name fields and never quote a value. A name that no table has may be
- * one: who wrote {"$TOKEN": ""} in a shell put the token there. So an unknown
- * name is shown only if it reads like one of ours with a slip of the finger:
- * short, and without the digits that nearly every token has. Any other is told
- * by its position.
+ * Readers of values: JSON -> a place in the reader's struct. What is equal to
+ * what is shown is not checked; see walk.c.
  */
 #include "internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "vaultfs/json.h"
+#include "vaultfs/clock.h"
 #include "vaultfs/secret.h"
 #include "vaultfs/text.h"
 
-#define HOSTS_MAX 16
-#define SHOWN_NAME_MAX 24
-
-struct param {
-    char text[VF_ERROR_PARAM_MAX + 1];
-};
-
-static struct param join(const char *parent, const char *key)
+static void *place_of(const struct spec_reader *reader,
+                      const struct spec_field *field)
 {
-    struct param param;
-
-    (void)snprintf(param.text, sizeof(param.text), "%s%s%s", parent,
-                   parent[0] != '\0' ? "." : "", key);
-    return param;
+    return (char *)reader->base + field->place;
 }
 
-static int fail(struct spec_reader *reader, const char *param, const char *what)
+static int fail_count(struct spec_reader *reader, const char *param, size_t max,
+                      const char *what)
 {
-    return vf_error_set_param(reader->err, EINVAL, param, "\"%s\" %s", param,
+    return vf_error_set_param(reader->err, EINVAL, param,
+                              "\"%s\" must have at most %zu %s", param, max,
                               what);
 }
 
-static int fail_memory(struct spec_reader *reader)
-{
-    return vf_error_set(reader->err, ENOMEM, "no memory for a spec");
-}
-
-static bool is_showable(const char *name)
-{
-    static const char harmless[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                   "abcdefghijklmnopqrstuvwxyz_.-";
-    size_t size = strlen(name);
-
-    return size > 0 && size <= SHOWN_NAME_MAX && strspn(name, harmless) == size;
-}
-
-/* Something is wrong with a member whose name was not ours to choose. Its
- * position in the parent counts from 1. */
-static int fail_member(struct spec_reader *reader, const char *parent,
-                       size_t position, const char *key, const char *what)
-{
-    if (is_showable(key)) {
-        struct param param = join(parent, key);
-
-        return fail(reader, param.text, what);
-    }
-    return vf_error_set_param(
-        reader->err, EINVAL, parent, "field %zu of %s (name not shown) %s",
-        position, parent[0] != '\0' ? parent : "the document", what);
-}
-
-static int expect(struct spec_reader *reader, const char *param,
-                  const struct vf_json *value, enum vf_json_type wanted)
-{
-    enum vf_json_type type = vf_json_type(value);
-
-    if (type == wanted)
-        return 0;
-    return vf_error_set_param(
-        reader->err, EINVAL, param, "\"%s\" must be %s, not %s", param,
-        vf_json_type_name(wanted), vf_json_type_name(type));
-}
-
-static void *place_of(struct spec_reader *reader,
-                      const struct spec_field *field)
-{
-    return (char *)reader->spec + field->place;
-}
-
-/* The bytes of a string that is as its kind demands; borrowed. */
+/* Whether a string is as its kind demands. */
 static int check_string(struct spec_reader *reader,
-                        const struct spec_kind *kind, const char *param,
-                        const struct vf_json *value, const char **ret,
-                        size_t *ret_size)
+                        const struct spec_kind *kind,
+                        const struct spec_value *value)
 {
     size_t size = 0;
-    int result = expect(reader, param, value, VF_JSON_STRING);
+    const char *text = vf_json_string(value->json, &size);
 
-    if (result < 0)
-        return result;
-    const char *text = vf_json_string(value, &size);
+    if (value->is_same)
+        return 0;
     if (kind->max > 0 && vf_utf8_length(text, size) > kind->max)
-        return vf_error_set_param(reader->err, EINVAL, param,
-                                  "\"%s\" is longer than %zu characters", param,
-                                  kind->max);
+        return vf_error_set_param(reader->err, EINVAL, value->param,
+                                  "\"%s\" is longer than %zu characters",
+                                  value->param, kind->max);
     const char *trouble = kind->check(text, size);
-    if (trouble != NULL)
-        return fail(reader, param, trouble);
-    *ret = text;
-    *ret_size = size;
-    return 0;
+    return trouble != NULL ? spec_fail(reader, value->param, trouble) : 0;
 }
 
 int spec_read_string(struct spec_reader *reader, const struct spec_field *field,
-                     const char *param, const struct vf_json *value)
+                     const struct spec_value *value)
 {
-    const char *text = NULL;
     size_t size = 0;
-    int result = check_string(reader, field->kind, param, value, &text, &size);
+    const char *text = vf_json_string(value->json, &size);
+    int result = check_string(reader, field->kind, value);
 
-    if (result < 0)
+    /* A NUL byte comes so far only in what is shown. */
+    if (result < 0 || memchr(text, '\0', size) != NULL)
         return result;
     char *copy = strndup(text, size);
     if (copy == NULL)
-        return fail_memory(reader);
+        return spec_fail_memory(reader);
     *(char **)place_of(reader, field) = copy;
     return 0;
 }
 
-int spec_read_string_or_null(struct spec_reader *reader,
-                             const struct spec_field *field, const char *param,
-                             const struct vf_json *value)
+int spec_read_expiry(struct spec_reader *reader, const struct spec_field *field,
+                     const struct spec_value *value)
 {
-    return value == NULL ? 0 : spec_read_string(reader, field, param, value);
+    struct vf_spec *spec = reader->base;
+
+    spec->is_expiry_cleared = value->json == NULL;
+    return value->json == NULL ? 0 : spec_read_string(reader, field, value);
 }
 
-int spec_read_expiry(struct spec_reader *reader, const struct spec_field *field,
-                     const char *param, const struct vf_json *value)
+/* A credential's display_name. No service changes it on its own; where none is
+ * shown, the service may keep none, and nothing is guessed. */
+int spec_read_label(struct spec_reader *reader, const struct spec_field *field,
+                    const struct spec_value *value)
 {
-    reader->spec->is_expiry_cleared = value == NULL;
-    return spec_read_string_or_null(reader, field, param, value);
+    if (value->json == NULL)
+        return 0;
+    if (reader->purpose == SPEC_EDITS && value->shown != NULL &&
+        !value->is_same)
+        return spec_fail(reader, value->param,
+                         "cannot be changed: rename the file with mv");
+    return spec_read_string(reader, field, value);
 }
 
 int spec_read_secret(struct spec_reader *reader, const struct spec_field *field,
-                     const char *param, const struct vf_json *value)
+                     const struct spec_value *value)
 {
-    const char *text = NULL;
     size_t size = 0;
-    int result = check_string(reader, field->kind, param, value, &text, &size);
+    const char *text = vf_json_string(value->json, &size);
+    int result = check_string(reader, field->kind, value);
 
     if (result < 0)
         return result;
     return vf_secret_from(text, size, place_of(reader, field), reader->err);
 }
 
-/* The "type" of an object whose shape was picked by it. */
-int spec_read_picked(struct spec_reader *reader, const struct spec_field *field,
-                     const char *param, const struct vf_json *value)
+/* What was checked already, or has only a type. */
+int spec_read_nothing(struct spec_reader *reader,
+                      const struct spec_field *field,
+                      const struct spec_value *value)
 {
     return 0;
 }
 
-int spec_read_boolean(struct spec_reader *reader,
-                      const struct spec_field *field, const char *param,
-                      const struct vf_json *value)
-{
-    return expect(reader, param, value, VF_JSON_BOOL);
-}
-
 int spec_read_hosts(struct spec_reader *reader, const struct spec_field *field,
-                    const char *param, const struct vf_json *value)
+                    const struct spec_value *value)
 {
-    size_t count = vf_json_count(value);
-    const char *text;
-    size_t size;
+    static const struct spec_kind host = {spec_read_nothing, VF_JSON_STRING,
+                                          spec_check_host, 255};
+    size_t count = vf_json_count(value->json);
+    int result = 0;
 
-    int result = expect(reader, param, value, VF_JSON_ARRAY);
-    if (result == 0 && (count < 1 || count > HOSTS_MAX))
-        return vf_error_set_param(reader->err, EINVAL, param,
-                                  "\"%s\" must have 1 to %d elements", param,
-                                  HOSTS_MAX);
+    if (value->is_same)
+        return 0;
+    if (count < 1)
+        return spec_fail(reader, value->param, "must not be empty");
+    if (count > field->kind->max)
+        return fail_count(reader, value->param, field->kind->max, "elements");
     for (size_t i = 0; i < count && result == 0; i++) {
-        struct param element;
+        const struct spec_value element = spec_element(value, i);
 
-        (void)snprintf(element.text, sizeof(element.text), "%s[%zu]", param, i);
-        result = check_string(reader, field->kind, element.text,
-                              vf_json_at(value, i), &text, &size);
+        result = vf_json_type(element.json) == VF_JSON_STRING
+                     ? check_string(reader, &host, &element)
+                     : spec_fail_type(reader, &element, VF_JSON_STRING);
     }
     return result;
 }
 
 struct metadata_check {
     struct spec_reader *reader;
-    const char *param;
+    const struct spec_value *metadata;
     size_t position;
-    size_t keys; /* the users' own */
 };
 
 static int check_metadata_member(void *context, const char *key,
-                                 struct vf_json *value)
+                                 struct vf_json *json)
 {
     struct metadata_check *check = context;
+    const struct spec_value value = spec_member(check->metadata, key, json);
     size_t key_length = vf_utf8_length(key, strlen(key));
     size_t size = 0;
+    const char *text = vf_json_string(json, &size);
     const char *trouble = NULL;
 
     check->position++;
-    check->keys += strcmp(key, VF_SPEC_NAME_KEY) != 0;
-    const char *text = vf_json_string(value, &size);
+    if (value.is_same)
+        return 0;
     if (key_length < 1 || key_length > VF_SPEC_METADATA_KEY_MAX)
         trouble = "must have a name of 1 to 64 characters";
     else if (vf_json_is_secret_key(key))
@@ -218,167 +158,111 @@ static int check_metadata_member(void *context, const char *key,
         trouble = "is longer than 512 characters";
     if (trouble == NULL)
         return 0;
-    return fail_member(check->reader, check->param, check->position, key,
-                       trouble);
+    return spec_fail_member(check->reader, check->metadata, check->position,
+                            key, trouble);
+}
+
+/* Keys but for one, which may be NULL. */
+static size_t count_keys(const struct vf_json *json, const char *without)
+{
+    return vf_json_count(json) -
+           (without != NULL && vf_json_get(json, without, NULL));
+}
+
+/* Copies all but one key, which may be NULL. As many keys as are shown may
+ * stay. */
+static int copy_metadata(struct spec_reader *reader,
+                         const struct spec_field *field,
+                         const struct spec_value *value, const char *without)
+{
+    struct metadata_check check = {.reader = reader, .metadata = value};
+    struct vf_json **place = place_of(reader, field);
+    size_t count = count_keys(value->json, without);
+    size_t max = field->kind->max;
+    int result = vf_json_each(value->json, check_metadata_member, &check);
+
+    if (result < 0)
+        return result;
+    if (count > max && count > count_keys(value->shown, without))
+        return fail_count(reader, value->param, max, "keys");
+    if (vf_json_copy(value->json, place) < 0)
+        return spec_fail_memory(reader);
+    if (without != NULL)
+        vf_json_remove(*place, without);
+    return 0;
 }
 
 int spec_read_metadata(struct spec_reader *reader,
-                       const struct spec_field *field, const char *param,
-                       const struct vf_json *value)
+                       const struct spec_field *field,
+                       const struct spec_value *value)
 {
-    struct metadata_check check = {.reader = reader, .param = param};
-    struct vf_json **place = place_of(reader, field);
+    return copy_metadata(reader, field, value, NULL);
+}
 
-    int result = expect(reader, param, value, VF_JSON_OBJECT);
-    if (result == 0)
-        result = vf_json_each(value, check_metadata_member, &check);
-    if (result < 0)
+/* One of the keys is the file's name. */
+int spec_read_credential_metadata(struct spec_reader *reader,
+                                  const struct spec_field *field,
+                                  const struct spec_value *value)
+{
+    static const struct spec_kind kind = {spec_read_string, VF_JSON_STRING,
+                                          spec_check_name};
+    static const struct spec_field name = {VF_SPEC_NAME_KEY, &kind, OPTIONAL,
+                                           AT(stored_name)};
+    struct vf_json *json;
+    int result = copy_metadata(reader, field, value, VF_SPEC_NAME_KEY);
+
+    if (result < 0 || !reader->keeps_name ||
+        !vf_json_get(value->json, name.key, &json))
         return result;
-    if (check.keys >= VF_SPEC_METADATA_KEYS_MAX)
-        return vf_error_set_param(reader->err, EINVAL, param,
-                                  "\"%s\" must have at most %d keys", param,
-                                  VF_SPEC_METADATA_KEYS_MAX - 1);
-    if (vf_json_copy(value, place) < 0)
-        return fail_memory(reader);
-    vf_json_remove(*place, VF_SPEC_NAME_KEY);
-    return 0;
-}
-
-struct unknown_check {
-    struct spec_reader *reader;
-    const char *param;
-    size_t position;
-    const struct spec_field *fields;
-};
-
-static int check_known(void *context, const char *key, struct vf_json *value)
-{
-    struct unknown_check *check = context;
-
-    check->position++;
-    for (const struct spec_field *field = check->fields; field->key != NULL;
-         field++)
-        if (strcmp(field->key, key) == 0)
-            return 0;
-    return fail_member(check->reader, check->param, check->position, key,
-                       "is an unknown field");
-}
-
-static int read_fields(struct spec_reader *reader,
-                       const struct spec_field *fields, const char *param,
-                       const struct vf_json *object)
-{
-    struct unknown_check check = {
-        .reader = reader, .param = param, .fields = fields};
-    int result = vf_json_each(object, check_known, &check);
-
-    for (; result == 0 && fields->key != NULL; fields++) {
-        struct param inner = join(param, fields->key);
-        struct vf_json *value;
-
-        if (vf_json_get(object, fields->key, &value))
-            result = fields->kind->read(reader, fields, inner.text, value);
-        else if (fields->need == REQUIRED)
-            result = fail(reader, inner.text, "is missing");
-    }
-    return result;
-}
-
-static int fail_type(struct spec_reader *reader, const char *param,
-                     const struct spec_shape *shapes)
-{
-    char what[128] = "must be ";
-
-    for (const struct spec_shape *shape = shapes; shape->fields != NULL;
-         shape++) {
-        size_t size = strlen(what);
-
-        (void)snprintf(what + size, sizeof(what) - size, "%s%s",
-                       shape == shapes           ? ""
-                       : shape[1].fields == NULL ? " or "
-                                                 : ", ",
-                       shape->type);
-    }
-    return fail(reader, param, what);
-}
-
-/* Find the shape whose type the object's "type" names. */
-static int pick_shape(struct spec_reader *reader,
-                      const struct spec_shape *shapes, const char *param,
-                      const struct vf_json *object,
-                      const struct spec_shape **ret)
-{
-    struct param inner = join(param, "type");
-    struct vf_json *type;
-
-    if (!vf_json_get(object, "type", &type))
-        return fail(reader, inner.text, "is missing");
-    int result = expect(reader, inner.text, type, VF_JSON_STRING);
-    if (result < 0)
-        return result;
-    const char *name = vf_json_get_string(object, "type");
-    for (const struct spec_shape *shape = shapes; shape->fields != NULL;
-         shape++) {
-        if (name != NULL && strcmp(shape->type, name) == 0) {
-            *ret = shape;
-            return 0;
-        }
-    }
-    return fail_type(reader, inner.text, shapes);
-}
-
-int spec_read_shapes(struct spec_reader *reader,
-                     const struct spec_shape *shapes, const char *param,
-                     const struct vf_json *object)
-{
-    const struct spec_shape *shape = shapes;
-
-    if (shapes->type != NULL) {
-        int result = pick_shape(reader, shapes, param, object, &shape);
-
-        if (result < 0)
-            return result;
-    }
-    return read_fields(reader, shape->fields, param, object);
-}
-
-int spec_read_object(struct spec_reader *reader, const struct spec_field *field,
-                     const char *param, const struct vf_json *value)
-{
-    int result = expect(reader, param, value, VF_JSON_OBJECT);
-
-    if (result < 0)
-        return result;
-    return spec_read_shapes(reader, field->kind->shapes, param, value);
-}
-
-int spec_read_copied_object(struct spec_reader *reader,
-                            const struct spec_field *field, const char *param,
-                            const struct vf_json *value)
-{
-    int result = spec_read_object(reader, field, param, value);
-
-    if (result < 0)
-        return result;
-    if (vf_json_copy(value, place_of(reader, field)) < 0)
-        return fail_memory(reader);
-    return 0;
-}
-
-int spec_read_refresh(struct spec_reader *reader,
-                      const struct spec_field *field, const char *param,
-                      const struct vf_json *value)
-{
-    reader->spec->refresh.is_present = true;
-    return spec_read_object(reader, field, param, value);
+    const struct spec_value member = spec_member(value, name.key, json);
+    return spec_read_string(reader, &name, &member);
 }
 
 int spec_read_auth_type(struct spec_reader *reader,
-                        const struct spec_field *field, const char *param,
-                        const struct vf_json *value)
+                        const struct spec_field *field,
+                        const struct spec_value *value)
 {
+    struct vf_spec *spec = reader->base;
     size_t size;
 
-    return vf_auth_type_parse(vf_json_string(value, &size),
-                              &reader->spec->type);
+    return vf_auth_type_parse(vf_json_string(value->json, &size), &spec->type);
+}
+
+static bool parse_time(const struct vf_json *json, struct timespec *ret)
+{
+    size_t size;
+    const char *text = vf_json_string(json, &size);
+
+    return text != NULL && vf_time_parse(text, ret) == 0;
+}
+
+/* updated_at. Who reads once and writes twice has the time of an earlier read:
+ * that is no change, or no editor could save again. */
+int spec_read_version(struct spec_reader *reader,
+                      const struct spec_field *field,
+                      const struct spec_value *value)
+{
+    struct timespec given, shown;
+
+    if (value->is_same)
+        return 0;
+    if (!value->is_shown)
+        return spec_fail(reader, value->param, "is an unknown field");
+    if (parse_time(value->json, &given) && parse_time(value->shown, &shown) &&
+        (given.tv_sec < shown.tv_sec ||
+         (given.tv_sec == shown.tv_sec && given.tv_nsec < shown.tv_nsec)))
+        return 0;
+    return spec_fail(reader, value->param, "cannot be changed");
+}
+
+/* A field of the flat form in the nested one. */
+int spec_read_misplaced(struct spec_reader *reader,
+                        const struct spec_field *field,
+                        const struct spec_value *value)
+{
+    if (value->is_same)
+        return 0;
+    return spec_fail(reader, value->param,
+                     value->is_shown ? "cannot be changed"
+                                     : "has no place beside \"auth\"");
 }

@@ -55,5 +55,6 @@ void vf_spec_free(struct vf_spec *spec)
     vf_json_free(spec->networking);
     vf_json_free(spec->injection_location);
     vf_json_free(spec->metadata);
+    free(spec->stored_name);
     free(spec);
 }

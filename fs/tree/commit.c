@@ -3,15 +3,21 @@
  * Commit on write.
  *
  * A shell loses the error that close(2) returns, but not the one from write(2).
- * So the write that completes a document is the one that sends it: the spec is
- * checked, a job does the request, and the write returns when the outcome is
- * known. What it is to be done is decided by what has the name when the job's
- * turn comes: nothing or a draft is created; a credential with the same
- * identity is rotated in place, in one request that keeps its id; another
- * credential is replaced, by creating the new one before the old one is
- * deleted.
+ * So the write that completes a document is the one that sends it: a job reads
+ * the document and does the requests, and the write returns when the outcome is
+ * known.
+ *
+ * What is to be done is decided when the job's turn comes, by who has the name
+ * then: nobody, or a draft, and a credential is made; a credential, or one that
+ * was parked under another name to make room, and the document says what that
+ * one is to be (rotate.c). The document is read against what a reader of that
+ * credential sees, without the lock; until it is read it stays in locked
+ * memory. What is refused then has sent nothing, and changes nothing.
+ *
+ * However a commit ends, what was made or deleted on the way is put into the
+ * tree: a failure half-way is told by the error and seen in the directory.
  */
-#include "file.h"
+#include "commit_job.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,307 +25,402 @@
 
 #include "vaultfs/name.h"
 #include "vaultfs/secret.h"
-#include "vaultfs/spec.h"
 
-struct commit_job {
-    struct vf_job job;
-    struct vf_node *node; /* a reference: whose draft it was */
-    struct vf_spec *spec; /* dropped as soon as the requests are done */
-    char *stored_name;    /* the service's text for the file's name */
-    /* What has the name now; id "" when it is no credential. */
-    struct vf_node *target; /* a reference */
-    struct vf_text *target_text;
-    char target_id[VF_ID_MAX + 1];
-    struct vf_object made;
-    bool is_made;
-    bool is_target_gone;
-};
+/* --- What all kinds share --- */
 
-/* Nobody needs the secret any more. */
-static void drop_spec(struct commit_job *commit)
+void vf_commit_drop_bytes(struct vf_commit_base *base)
+{
+    base->bytes = vf_secret_unref(base->bytes);
+}
+
+void vf_commit_base_done(struct vf_commit_base *base)
+{
+    vf_commit_drop_bytes(base);
+    free(base->name);
+    if (base->node != NULL)
+        vf_node_unref(base->job.tree, base->node, 1);
+}
+
+int vf_commit_give_up(struct vf_tree *tree, struct vf_commit_base *base,
+                      int result)
+{
+    vf_commit_drop_bytes(base);
+    vf_commit_drop_draft(tree, base);
+    return result;
+}
+
+void vf_commit_drop_draft(struct vf_tree *tree, struct vf_commit_base *base)
+{
+    if (base->node != NULL && base->node->kind == VF_NODE_DRAFT)
+        vf_node_unlink(tree, base->node);
+}
+
+bool vf_commit_was_refused(const struct vf_error *err)
+{
+    return err->http_status == 0 && !err->is_unknown &&
+           (err->code == EINVAL || err->code == EFBIG || err->code == EEXIST ||
+            err->code == EOPNOTSUPP);
+}
+
+static const struct vf_commit_kind *kind_of(const struct vf_commit *commit)
+{
+    if (commit->directory->kind != VF_NODE_VAULT)
+        return &vf_commit_vault_spec;
+    return strcmp(commit->name, VF_INFO_NAME) == 0 ? &vf_commit_info
+                                                   : &vf_commit_credential;
+}
+
+struct vf_job *vf_commit_start(struct vf_tree *tree,
+                               const struct vf_commit *commit,
+                               struct vf_error *err)
+{
+    const struct vf_commit_kind *kind = kind_of(commit);
+    char *name = strdup(commit->name);
+    struct vf_job *job = NULL;
+
+    if (name != NULL)
+        job = vf_job_new(tree, &kind->job, kind->size, commit->directory,
+                         vf_park_key(commit->directory, name));
+    if (job == NULL) {
+        free(name);
+        vf_secret_unref(commit->bytes);
+        (void)vf_error_set(err, ENOMEM, "no memory");
+        return NULL;
+    }
+    struct vf_commit_base *base = (struct vf_commit_base *)job;
+    base->name = name;
+    base->bytes = commit->bytes;
+    base->node = commit->node != NULL ? vf_node_ref(commit->node) : NULL;
+    base->process = commit->process;
+    base->must_be_new = commit->must_be_new;
+    vf_job_start(tree, job);
+    return job;
+}
+
+int vf_commit_run(struct vf_tree *tree, const struct vf_commit *commit,
+                  struct vf_caller *caller, struct vf_error *err)
+{
+    struct vf_job *job = vf_commit_start(tree, commit, err);
+
+    return job != NULL ? vf_job_conclude(tree, job, caller, err) : -ENOMEM;
+}
+
+/* --- A credential: before --- */
+
+static struct vf_commit_job *of(struct vf_job *job)
+{
+    return (struct vf_commit_job *)job;
+}
+
+static bool is_credential(const struct vf_node *node)
+{
+    return node->kind == VF_NODE_CREDENTIAL || vf_park_is_live(node);
+}
+
+/* The name went when an earlier commit failed, or elsewhere. */
+static int put_name_back(struct vf_tree *tree, struct vf_node *node)
+{
+    if (node == NULL || node->is_linked ||
+        (node->kind != VF_NODE_CREDENTIAL && node->kind != VF_NODE_DRAFT))
+        return 0;
+    if (node->kind == VF_NODE_CREDENTIAL)
+        vf_node_become_draft(tree, node);
+    return vf_node_link(tree, node);
+}
+
+static int check_place(const struct vf_commit_base *base,
+                       const struct vf_node *taken, struct vf_error *err)
+{
+    const struct vf_node *directory = base->job.directory;
+
+    if (!directory->is_linked || directory->listing->is_going)
+        return vf_error_set(err, ENOENT, "the vault is gone");
+    if (base->node != NULL && base->node->is_removed)
+        return vf_error_set(err, ENOENT,
+                            "the file was removed before its document was "
+                            "complete");
+    if (taken == NULL || taken == base->node)
+        return 0;
+    if (base->must_be_new)
+        return vf_error_set(err, EEXIST, "the file is there");
+    if (taken->kind != VF_NODE_DRAFT && !is_credential(taken))
+        return vf_error_set(err, EPERM,
+                            "a temporary file has this name: its document is "
+                            "not for the service");
+    return 0;
+}
+
+static void set_old(struct vf_commit_job *commit, struct vf_node *old)
+{
+    memcpy(commit->old_id, old->id, strlen(old->id) + 1);
+    commit->old_text = vf_text_ref(old->text);
+    if (old->text == NULL)
+        return;
+    commit->shown = old->text->data;
+    commit->shown_size = old->text->size;
+}
+
+/* What the document is about: what has the name, or had it before it was
+ * parked. */
+static int find_old(struct vf_tree *tree, struct vf_commit_job *commit,
+                    struct vf_node *taken)
+{
+    const struct vf_commit_base *base = &commit->base;
+    const struct vf_node *directory = base->job.directory;
+    const struct vf_removal *removal;
+
+    if (taken != NULL && is_credential(taken)) {
+        set_old(commit, taken);
+        return 0;
+    }
+    struct vf_node *parked = vf_park_find(directory, base->name);
+    removal = vf_removal_find(tree, directory, base->name, base->process);
+    if (parked != NULL) {
+        commit->parked = vf_node_ref(parked);
+        set_old(commit, parked);
+    } else if (removal != NULL) {
+        memcpy(commit->removed_id, removal->id, sizeof(removal->id));
+    }
+    return put_name_back(tree, base->node);
+}
+
+/* A vault is named by its directory where the service does not know it yet. */
+static int find_names(struct vf_commit_job *commit, const struct vf_node *taken,
+                      struct vf_error *err)
+{
+    const struct vf_node *directory = commit->base.job.directory;
+    bool is_parked = taken != NULL && vf_park_is_live(taken);
+
+    if (directory->id != NULL) {
+        memcpy(commit->vault_id, directory->id, strlen(directory->id) + 1);
+    } else {
+        int result = vf_name_decode(VF_NAME_VAULT, directory->name,
+                                    &commit->vault_name, err);
+        if (result < 0)
+            return result;
+    }
+    return vf_name_decode(VF_NAME_FILE,
+                          is_parked ? taken->home : commit->base.name,
+                          &commit->stored_name, err);
+}
+
+static int prepare_commit(struct vf_tree *tree, struct vf_job *job)
+{
+    struct vf_commit_job *commit = of(job);
+    struct vf_node *taken = vf_node_child(job->directory, commit->base.name);
+    int result = check_place(&commit->base, taken, &job->error);
+
+    if (result == 0)
+        result = find_names(commit, taken, &job->error);
+    if (result == 0 && find_old(tree, commit, taken) < 0)
+        result = vf_error_set(&job->error, ENOMEM, "no memory");
+    return result < 0 ? vf_commit_give_up(tree, &commit->base, result) : 0;
+}
+
+/* --- A credential: the requests --- */
+
+void vf_commit_drop_spec(struct vf_commit_job *commit)
 {
     vf_spec_free(commit->spec);
     commit->spec = NULL;
 }
 
-static int find_target(struct vf_tree *tree, struct vf_job *job)
+static int read_spec(struct vf_commit_job *commit)
 {
-    struct commit_job *commit = (struct commit_job *)job;
-    struct vf_node *target = vf_node_child(job->directory, job->name);
+    const struct vf_secret *bytes = commit->base.bytes;
+    struct vf_error *err = &commit->base.job.error;
+    int result =
+        vf_spec_parse(vf_secret_data(bytes), vf_secret_size(bytes),
+                      commit->shown, commit->shown_size, &commit->spec, err);
 
-    if (!job->directory->is_linked || job->directory->listing->is_going)
-        return vf_error_set(&job->error, ENOENT, "the vault is gone");
-    if (commit->node->is_removed)
-        return vf_error_set(&job->error, ENOENT,
-                            "the file was removed before its document was "
-                            "complete");
-    if (target == NULL) {
-        /* The name went when an earlier commit failed, or elsewhere. */
-        if (commit->node->kind != VF_NODE_DRAFT)
-            vf_node_become_draft(tree, commit->node);
-        if (vf_node_link(tree, commit->node) < 0)
-            return vf_error_set(&job->error, ENOMEM, "no memory");
-        target = commit->node;
-    }
-    commit->target = vf_node_ref(target);
-    if (target->kind == VF_NODE_CREDENTIAL) {
-        memcpy(commit->target_id, target->id, strlen(target->id) + 1);
-        commit->target_text = target->text;
-        if (target->text != NULL)
-            target->text->references++;
-    }
+    vf_commit_drop_bytes(&commit->base);
+    if (result < 0)
+        vf_reason_removed(commit, err);
+    return result;
+}
+
+/* The first credential of a pending vault: the vault is made with it. */
+static int make_with_vault(struct vf_tree *tree, struct vf_commit_job *commit)
+{
+    const struct vf_vault_spec spec = {.display_name = commit->vault_name,
+                                       .credentials = &commit->spec,
+                                       .count = 1};
+
+    commit->spec->stored_name = commit->stored_name;
+    int result =
+        vf_birth_run(tree, &spec, &commit->birth, &commit->base.job.error);
+    commit->spec->stored_name = NULL; /* borrowed */
+    if (result < 0)
+        return result;
+    if (commit->birth.credentials.count != 1)
+        return vf_error_set(&commit->base.job.error, EBADMSG,
+                            "the vault was made, and its credentials are not "
+                            "what was sent");
+    /* It is taken into the directory by its file's name, as others are. */
+    commit->made = commit->birth.credentials.objects[0];
+    commit->birth.credentials.count = 0;
+    commit->is_made = true;
     return 0;
-}
-
-static int prepare_commit(struct vf_tree *tree, struct vf_job *job)
-{
-    int result = find_target(tree, job);
-
-    if (result < 0)
-        drop_spec((struct commit_job *)job);
-    return result;
-}
-
-static int create(struct vf_tree *tree, struct commit_job *commit)
-{
-    const struct vf_service *service = &tree->options.service;
-    int result = service->ops->create_credential(
-        service->self, commit->job.directory->id, commit->stored_name,
-        commit->spec, vf_deadline(tree), &commit->made, &commit->job.error);
-
-    commit->is_made = result == 0;
-    return result;
-}
-
-/* 404 on an update: a look at the credential decides what it means. */
-static int create_or_give_up(struct vf_tree *tree, struct commit_job *commit)
-{
-    const struct vf_service *service = &tree->options.service;
-    struct vf_object object;
-    int result = service->ops->get_credential(
-        service->self, commit->job.directory->id, commit->target_id,
-        vf_deadline(tree), &object, &commit->job.error);
-
-    if (result == 0) {
-        vf_object_done(&object);
-        return vf_error_set(&commit->job.error, EOPNOTSUPP,
-                            "this service cannot update a credential: delete "
-                            "it and create it again");
-    }
-    if (result != -ENOENT)
-        return result;
-    commit->is_target_gone = true;
-    return create(tree, commit);
-}
-
-static int rotate(struct vf_tree *tree, struct commit_job *commit)
-{
-    const struct vf_service *service = &tree->options.service;
-    const struct vf_text *text = commit->target_text;
-    int result = service->ops->update_credential(
-        service->self, commit->job.directory->id, commit->target_id,
-        commit->stored_name, commit->spec, text->data, text->size,
-        vf_deadline(tree), &commit->made, &commit->job.error);
-
-    commit->is_made = result == 0;
-    return result == -ENOENT ? create_or_give_up(tree, commit) : result;
-}
-
-static int replace(struct vf_tree *tree, struct commit_job *commit)
-{
-    const struct vf_service *service = &tree->options.service;
-    struct vf_error cause;
-    int result = create(tree, commit);
-
-    if (result < 0)
-        return result;
-    drop_spec(commit);
-    result = service->ops->delete_credential(
-        service->self, commit->job.directory->id, commit->target_id,
-        vf_deadline(tree), &commit->job.error);
-    if (result == 0) {
-        commit->is_target_gone = true;
-        return 0;
-    }
-    cause = commit->job.error;
-    (void)vf_error_set(&commit->job.error, -result,
-                       "the new credential is there, but the one that it "
-                       "replaces could not be deleted: %s",
-                       cause.message);
-    commit->job.error.http_status = cause.http_status;
-    memcpy(commit->job.error.type, cause.type, sizeof(cause.type));
-    memcpy(commit->job.error.request_id, cause.request_id,
-           sizeof(cause.request_id));
-    return result;
 }
 
 static int run_commit(struct vf_tree *tree, struct vf_job *job)
 {
-    struct commit_job *commit = (struct commit_job *)job;
-    const struct vf_text *text = commit->target_text;
-    int result;
+    struct vf_commit_job *commit = of(job);
+    int result = read_spec(commit);
 
-    if (commit->target_id[0] == '\0')
-        result = create(tree, commit);
-    else if (text != NULL &&
-             vf_api_is_same_identity(text->data, text->size, commit->spec))
-        result = rotate(tree, commit);
+    if (result < 0)
+        return result;
+    if (commit->vault_id[0] == '\0')
+        result = make_with_vault(tree, commit);
     else
-        result = replace(tree, commit);
-    drop_spec(commit);
+        result = vf_rotate_run(tree, commit);
+    vf_commit_drop_spec(commit);
     return result;
 }
 
-/* The name of a document that failed goes with it, unless somebody else has put
- * a credential there meanwhile. */
-static void drop_draft(struct vf_tree *tree, struct vf_node *node)
+/* --- A credential: after --- */
+
+/* The node that is to show what was made: the one that has the name now. What
+ * else may have got it meanwhile, by a listing, comes back under another. */
+static struct vf_node *find_place(struct vf_tree *tree,
+                                  const struct vf_commit_job *commit)
 {
-    if (node->kind == VF_NODE_DRAFT && node->is_linked)
-        vf_node_unlink(tree, node);
+    struct vf_node *directory = commit->base.job.directory;
+    struct vf_node *node = vf_node_child(directory, commit->base.name);
+
+    if (node == NULL)
+        return vf_node_new_child(tree, directory, VF_NODE_DRAFT,
+                                 commit->base.name, NULL);
+    if (node->id != NULL && strcmp(node->id, commit->old_id) != 0 &&
+        strcmp(node->id, commit->made.id) != 0)
+        vf_listing_expire(tree, directory);
+    return node;
+}
+
+/* A listing may have been faster, and given it another name. */
+static int take_name(struct vf_tree *tree, struct vf_node *node,
+                     struct vf_node *place)
+{
+    if (node == place || place->kind != VF_NODE_DRAFT)
+        return 0;
+    char *name = strdup(place->name);
+    if (name == NULL)
+        return -ENOMEM;
+    vf_node_unlink(tree, place);
+    int result = vf_node_rename(tree, node, name);
+    free(name);
+    return result;
+}
+
+static int adopt_made(struct vf_tree *tree, struct vf_commit_job *commit)
+{
+    struct vf_node *directory = commit->base.job.directory;
+    bool is_same = strcmp(commit->made.id, commit->old_id) == 0;
+
+    if (commit->birth.vault.id[0] != '\0' &&
+        vf_birth_apply(tree, &commit->birth, directory) == NULL)
+        return -ENOMEM;
+    struct vf_node *place = find_place(tree, commit);
+    if (place == NULL)
+        return -ENOMEM;
+    bool is_parked = place->kind == VF_NODE_PARKED;
+    struct vf_node *node =
+        vf_listing_adopt(tree, directory, &commit->made, place);
+    if (node == NULL || take_name(tree, node, place) < 0)
+        return -ENOMEM;
+    if (is_parked)
+        node->kind = VF_NODE_PARKED; /* it is not back yet */
+    node->is_made_here |= !is_same;
+    vf_node_changed_here(tree, node);
+    return 0;
+}
+
+bool vf_commit_is_gone(const struct vf_commit_job *commit, const char *id)
+{
+    unsigned i = 0;
+
+    while (i < commit->gone_count && strcmp(commit->gone[i], id) != 0)
+        i++;
+    return i < commit->gone_count;
+}
+
+/* Its id went on to what was made, or is gone. */
+static void spend_parked(struct vf_tree *tree,
+                         const struct vf_commit_job *commit)
+{
+    struct vf_node *parked = commit->parked;
+
+    if (parked != NULL && vf_park_is_live(parked) &&
+        (vf_commit_is_gone(commit, parked->id) ||
+         (commit->is_made && strcmp(commit->made.id, parked->id) == 0)))
+        vf_park_spend(tree, parked);
+}
+
+/* A node that shows what was made instead keeps its name. */
+static void bury_gone(struct vf_tree *tree, const struct vf_commit_job *commit)
+{
+    struct vf_node *directory = commit->base.job.directory;
+
+    for (unsigned i = 0; i < commit->gone_count; i++) {
+        struct vf_node *node = vf_node_child_by_id(directory, commit->gone[i]);
+
+        vf_listing_bury(tree, directory, commit->gone[i]);
+        if (node != NULL)
+            vf_node_unlink(tree, node);
+    }
+}
+
+static void distrust(struct vf_tree *tree, const struct vf_commit_job *commit)
+{
+    struct vf_node *directory = commit->base.job.directory;
+
+    vf_listing_distrust(tree, directory, commit->base.name);
+    if (commit->vault_id[0] == '\0') /* it may have been made */
+        vf_listing_distrust(tree, directory->parent, directory->name);
 }
 
 static void apply_commit(struct vf_tree *tree, struct vf_job *job)
 {
-    struct commit_job *commit = (struct commit_job *)job;
-    struct vf_node *target = commit->target;
-    bool is_same =
-        commit->is_made && strcmp(commit->made.id, commit->target_id) == 0;
+    struct vf_commit_job *commit = of(job);
 
-    if (commit->is_target_gone)
-        vf_listing_bury(tree, job->directory, commit->target_id);
-    if (commit->is_made && job->directory->is_linked) {
-        /* The name stays with the new object; the old one, if it is still
-         * there, comes back under another name with the next listing. */
-        struct vf_node *node =
-            vf_listing_adopt(tree, job->directory, &commit->made, target);
-
-        if (node != NULL) {
-            node->is_made_here |= !is_same;
-            vf_node_changed_here(tree, node);
-        } else if (job->result == 0) {
-            job->result = vf_error_set(&job->error, ENOMEM, "no memory");
-        }
-    }
+    spend_parked(tree, commit);
+    if (commit->is_made && job->directory->is_linked &&
+        adopt_made(tree, commit) < 0 && job->result == 0)
+        job->result = vf_error_set(&job->error, ENOMEM, "no memory");
+    bury_gone(tree, commit);
     if (job->result == 0)
         return;
-    vf_listing_distrust(tree, job->directory, job->name);
-    if (commit->is_target_gone && !commit->is_made)
-        vf_node_unlink(tree, target);
-    drop_draft(tree, target);
+    if (commit->is_made || commit->gone_count > 0 ||
+        !vf_commit_was_refused(&job->error))
+        distrust(tree, commit);
+    if (!commit->is_made)
+        vf_commit_drop_draft(tree, &commit->base);
 }
 
 static void destroy_commit(struct vf_job *job)
 {
-    struct commit_job *commit = (struct commit_job *)job;
+    struct vf_commit_job *commit = of(job);
 
     vf_spec_free(commit->spec);
     free(commit->stored_name);
-    vf_text_unref(commit->target_text);
+    free(commit->vault_name);
+    vf_text_unref(commit->old_text);
+    vf_object_done(&commit->earlier);
     vf_object_done(&commit->made);
-    if (commit->target != NULL)
-        vf_node_unref(job->tree, commit->target, 1);
-    if (commit->node != NULL)
-        vf_node_unref(job->tree, commit->node, 1);
+    vf_birth_done(&commit->birth);
+    if (commit->parked != NULL)
+        vf_node_unref(job->tree, commit->parked, 1);
+    vf_commit_base_done(&commit->base);
 }
 
-static const struct vf_job_kind commit_kind = {
-    .operation = "commit",
-    .prepare = prepare_commit,
-    .remote = run_commit,
-    .apply = apply_commit,
-    .destroy = destroy_commit,
+const struct vf_commit_kind vf_commit_credential = {
+    .job =
+        {
+            .operation = "commit",
+            .prepare = prepare_commit,
+            .remote = run_commit,
+            .apply = apply_commit,
+            .destroy = destroy_commit,
+        },
+    .size = sizeof(struct vf_commit_job),
 };
-
-int vf_file_fail(struct vf_tree *tree, struct vf_file *file, int result)
-{
-    file->state = VF_FILE_FAILED;
-    file->failure = result;
-    vf_draft_drop(&file->draft);
-    drop_draft(tree, file->node);
-    return result;
-}
-
-static void take_outcome(struct vf_file *file, int result)
-{
-    vf_job_unref(file->commit);
-    file->commit = NULL;
-    file->state = result < 0 ? VF_FILE_FAILED : VF_FILE_COMMITTED;
-    file->failure = result;
-}
-
-int vf_file_join(struct vf_tree *tree, struct vf_file *file,
-                 struct vf_caller *caller, struct vf_error *err)
-{
-    struct vf_job *job = file->commit;
-    int result;
-
-    job->references++; /* another thread may join too, and be first */
-    job->is_abandoned = false;
-    if (vf_job_wait(tree, job, caller) < 0) {
-        job->is_abandoned = true;
-        result = vf_error_set(err, EINTR,
-                              "interrupted; the request goes on, and its "
-                              "outcome is recorded");
-    } else {
-        result = job->result;
-        if (result < 0 && err != NULL)
-            *err = job->error;
-        if (file->commit == job)
-            take_outcome(file, result);
-    }
-    vf_job_unref(job);
-    return result;
-}
-
-/* Check the draft without the lock: writes on one file are serial. */
-static int check_draft(struct vf_tree *tree, struct vf_file *file,
-                       struct vf_spec **ret_spec, char **ret_name,
-                       struct vf_error *err)
-{
-    struct vf_secret *bytes = file->draft.bytes;
-    struct vf_spec *spec = NULL;
-    int result;
-
-    file->draft.bytes = NULL;
-    vf_draft_drop(&file->draft);
-    pthread_mutex_unlock(&tree->lock);
-    result =
-        vf_spec_parse(vf_secret_data(bytes), vf_secret_size(bytes), &spec, err);
-    vf_secret_unref(bytes);
-    if (result == 0) {
-        result = vf_name_decode(VF_NAME_FILE, file->node->name, ret_name, err);
-        if (result < 0)
-            vf_spec_free(spec);
-        else
-            *ret_spec = spec;
-    }
-    pthread_mutex_lock(&tree->lock);
-    return result;
-}
-
-int vf_file_commit(struct vf_tree *tree, struct vf_file *file,
-                   struct vf_caller *caller, struct vf_error *err)
-{
-    struct vf_spec *spec = NULL;
-    char *stored_name = NULL;
-    int result = check_draft(tree, file, &spec, &stored_name, err);
-
-    if (result < 0)
-        return vf_file_fail(tree, file, result);
-    struct vf_job *job =
-        vf_job_new(tree, &commit_kind, sizeof(struct commit_job),
-                   file->node->parent, file->node->name);
-    if (job == NULL) {
-        vf_spec_free(spec);
-        free(stored_name);
-        return vf_file_fail(tree, file, vf_error_set(err, ENOMEM, "no memory"));
-    }
-    struct commit_job *commit = (struct commit_job *)job;
-    commit->node = vf_node_ref(file->node);
-    commit->spec = spec;
-    commit->stored_name = stored_name;
-    file->state = VF_FILE_COMMITTING;
-    file->commit = job;
-    vf_job_start(tree, job);
-    return vf_file_join(tree, file, caller, err);
-}

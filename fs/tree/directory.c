@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "archive.h"
+#include "control.h"
 #include "internal.h"
 
 #include <errno.h>
@@ -12,6 +14,12 @@ struct vf_snapshot {
     size_t count;
     struct vf_node *nodes[]; /* a reference each */
 };
+
+static bool is_local(const struct vf_node *node)
+{
+    return node->kind == VF_NODE_DRAFT || node->kind == VF_NODE_SCRATCH ||
+           node->kind == VF_NODE_PARKED;
+}
 
 /* Lock held. A name whose listing needs no look, or NULL. */
 static struct vf_node *find_local(struct vf_tree *tree,
@@ -28,15 +36,21 @@ static struct vf_node *find_local(struct vf_tree *tree,
         vf_node_unlink(tree, node);
         node = NULL;
     }
-    return node != NULL && node->kind == VF_NODE_DRAFT ? node : NULL;
+    return node != NULL && is_local(node) ? node : NULL;
 }
 
 static int lookup_locked(struct vf_tree *tree, struct vf_node *directory,
                          const char *name, struct vf_caller *caller,
                          struct vf_node **ret, struct vf_error *err)
 {
-    int result = vf_job_settle(tree, directory, name, caller);
-
+    if (directory->kind == VF_NODE_CONTROL_DIRECTORY)
+        return vf_control_find(tree, directory, name, caller, ret, err);
+    if (strcmp(name, VF_ARCHIVE_NAME) == 0)
+        return vf_archive_of(tree, directory, ret, err);
+    if (directory->kind == VF_NODE_ROOT && strcmp(name, VF_CONTROL_NAME) == 0)
+        return vf_control_of(tree, ret, err);
+    int result =
+        vf_job_settle(tree, directory, vf_park_key(directory, name), caller);
     if (result < 0)
         return result;
     *ret = find_local(tree, directory, name);
@@ -80,6 +94,12 @@ static struct vf_node *source_of(const struct vf_node *node)
         return node->parent;
     case VF_NODE_ROOT:
     case VF_NODE_DRAFT:
+    case VF_NODE_SCRATCH:
+    case VF_NODE_PARKED:
+    case VF_NODE_ARCHIVE:
+    case VF_NODE_CONTROL_DIRECTORY:
+    case VF_NODE_CONTROL:
+    case VF_NODE_LINK:
         break;
     }
     return NULL;
@@ -98,6 +118,8 @@ int vf_tree_getattr(struct vf_tree *tree, struct vf_node *node, bool has_handle,
         if (result == 0 && !node->is_linked)
             result = -ENOENT;
     }
+    if (result == 0 && !has_handle)
+        result = vf_control_update(tree, node, err);
     if (result == 0)
         vf_node_fill_entry(tree, node, ret);
     pthread_mutex_unlock(&tree->lock);
@@ -124,7 +146,7 @@ static struct vf_snapshot *take_snapshot(struct vf_tree *tree,
     for (struct vf_node **child = children; *child != NULL; child++) {
         if (vf_node_is_expired_draft(*child))
             vf_node_unlink(tree, *child);
-        else
+        else if (!(*child)->is_spent)
             snapshot->nodes[snapshot->count++] = vf_node_ref(*child);
     }
     free(children);

@@ -68,14 +68,13 @@ static bool add_extent(const struct vf_draft *draft,
     return true;
 }
 
-/* Zeros up to offset, so that the bytes have a place. */
-static int fill_up(struct vf_secret *bytes, size_t offset, struct vf_error *err)
+int vf_draft_fill(struct vf_secret *bytes, size_t size, struct vf_error *err)
 {
     static const char zeros[4096];
     int result = 0;
 
-    while (result == 0 && vf_secret_size(bytes) < offset) {
-        size_t missing = offset - vf_secret_size(bytes);
+    while (result == 0 && vf_secret_size(bytes) < size) {
+        size_t missing = size - vf_secret_size(bytes);
 
         result = vf_secret_append(
             bytes, zeros, missing < sizeof(zeros) ? missing : sizeof(zeros),
@@ -101,7 +100,7 @@ int vf_draft_write(struct vf_draft *draft, const void *data, size_t size,
     if (draft->bytes == NULL)
         result = vf_secret_new(at + size, &draft->bytes, err);
     if (result == 0)
-        result = fill_up(draft->bytes, at, err);
+        result = vf_draft_fill(draft->bytes, at, err);
     if (result == 0)
         result = vf_secret_write(draft->bytes, at, data, size, err);
     if (result < 0) {

@@ -47,4 +47,9 @@ VF_MUST_CHECK int vf_draft_truncate(struct vf_draft *draft, off_t size,
 
 void vf_draft_drop(struct vf_draft *draft);
 
+/* Make bytes at least size long, with zeros. -ENOMEM: they are longer than they
+ * were, or not. */
+VF_MUST_CHECK int vf_draft_fill(struct vf_secret *bytes, size_t size,
+                                struct vf_error *err);
+
 #endif

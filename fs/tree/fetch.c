@@ -16,6 +16,7 @@
  * and have one fetch at a time find out in the background whether the service
  * is back.
  */
+#include "control.h"
 #include "internal.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@
 
 struct fetch_job {
     struct vf_job job;
+    enum vf_list which;
     struct vf_page page; /* all pages in one */
     size_t capacity;
     unsigned pages;
@@ -129,14 +131,14 @@ static int fetch_page(struct vf_tree *tree, struct fetch_job *fetch)
     struct vf_page page;
     int result;
 
-    if (directory->kind == VF_NODE_ROOT)
-        result = service->ops->list_vaults(service->self, fetch->page.next,
-                                           vf_deadline(tree), &page,
-                                           &fetch->job.error);
+    if (vf_node_holds_vaults(directory))
+        result = service->ops->list_vaults(service->self, fetch->which,
+                                           fetch->page.next, vf_deadline(tree),
+                                           &page, &fetch->job.error);
     else
         result = service->ops->list_credentials(
-            service->self, directory->id, fetch->page.next, vf_deadline(tree),
-            &page, &fetch->job.error);
+            service->self, vf_node_vault_id(directory), fetch->which,
+            fetch->page.next, vf_deadline(tree), &page, &fetch->job.error);
     if (result == 0 && gather(fetch, &page) < 0) {
         vf_page_done(&page);
         result = vf_error_set(&fetch->job.error, ENOMEM, "no memory to list");
@@ -162,6 +164,14 @@ static int go_on(struct vf_tree *tree, struct fetch_job *fetch)
 
 /* --- The job --- */
 
+/* Archives show what is archived, and an archived vault all that it holds. */
+static enum vf_list list_for(const struct vf_node *directory)
+{
+    if (directory->kind == VF_NODE_ARCHIVE)
+        return VF_LIST_ARCHIVED;
+    return vf_node_is_archived(directory) ? VF_LIST_ALL : VF_LIST_ACTIVE;
+}
+
 /* The page that proved the token is as good as one fetched now, once; but its
  * life began then, and what passed since is not what it took to fetch. */
 static int prepare_fetch(struct vf_tree *tree, struct vf_job *job)
@@ -170,6 +180,7 @@ static int prepare_fetch(struct vf_tree *tree, struct vf_job *job)
     int64_t now = vf_clock_boottime_ms();
 
     fetch->began_ms = now;
+    fetch->which = list_for(job->directory);
     if (job->directory->kind != VF_NODE_ROOT || !tree->is_probed)
         return 0;
     tree->is_probed = false;
@@ -232,6 +243,14 @@ static bool may_serve_stale(const struct vf_tree *tree,
                tree->options.stale_if_error_ms;
 }
 
+/* The vault that a directory shows the credentials of, or NULL. */
+static struct vf_node *vault_of(struct vf_node *directory)
+{
+    if (directory->kind == VF_NODE_ARCHIVE)
+        directory = directory->parent;
+    return directory->kind == VF_NODE_VAULT ? directory : NULL;
+}
+
 static void apply_fetch(struct vf_tree *tree, struct vf_job *job)
 {
     struct fetch_job *fetch = (struct fetch_job *)job;
@@ -242,17 +261,23 @@ static void apply_fetch(struct vf_tree *tree, struct vf_job *job)
         return; /* nobody waited any more */
     listing->fetch = NULL;
     listing->is_down = is_outage(-job->result);
+    tree->is_degraded = listing->is_down;
     if (!directory->is_linked)
         return;
+    if (fetch->which != list_for(directory)) { /* archived meanwhile */
+        listing->expires_ms = 0;
+        return;
+    }
     if (job->result == 0) {
         job->result = vf_listing_reconcile(tree, directory, &fetch->page,
                                            job->started_at);
+        tree->listings_fetched++;
         if (job->result == 0)
             set_life(tree, directory, fetch);
         else
             (void)vf_error_set(&job->error, ENOMEM, "no memory to list");
-    } else if (job->result == -ENOENT && directory->kind == VF_NODE_VAULT) {
-        vf_node_unlink(tree, directory);
+    } else if (job->result == -ENOENT && vault_of(directory) != NULL) {
+        vf_node_unlink(tree, vault_of(directory));
     } else if (may_serve_stale(tree, listing)) {
         /* Not every look is to ask again. */
         listing->expires_ms = vf_clock_boottime_ms() + tree->options.ttl_ms;
@@ -305,7 +330,7 @@ static struct vf_job *join_fetch(const struct vf_listing *listing)
 
 /* --- Looking --- */
 
-static bool is_fresh(const struct vf_listing *listing)
+bool vf_listing_is_fresh(const struct vf_listing *listing)
 {
     return listing->is_known && vf_clock_boottime_ms() < listing->expires_ms;
 }
@@ -339,11 +364,17 @@ int vf_listing_ensure(struct vf_tree *tree, struct vf_node *directory,
                       struct vf_error *err)
 {
     struct vf_listing *listing = directory->listing;
+
+    if (directory->kind == VF_NODE_CONTROL_DIRECTORY)
+        return vf_control_list(tree, directory, caller, err);
+    if (!vf_node_holds_vaults(directory) && vf_node_vault_id(directory) == NULL)
+        return 0; /* pending: there is nothing to ask for */
+    if (!wants_new && vf_listing_is_fresh(listing)) {
+        tree->lookups_cached++;
+        return 0;
+    }
     /* What began before this is too old. */
     uint64_t since = wants_new ? ++tree->changes : listing->expired_at;
-
-    if (!wants_new && is_fresh(listing))
-        return 0;
     if (!wants_new && may_serve_stale(tree, listing))
         return probe(tree, directory, err);
     while (directory->is_linked) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Open files: shared by file.c (reading, writing, closing) and commit.c.
+ * Open files: shared by open.c, file.c (reading and closing), write.c and
+ * commit.c.
  * Guarded by the tree's lock.
  */
 #ifndef TREE_FILE_H
@@ -26,6 +27,7 @@ struct vf_write_mark {
 
 struct vf_file {
     struct vf_node *node;      /* a reference */
+    uint64_t number;           /* no other file ever has it; not 0 */
     struct vf_file *next_file; /* of the node */
     struct vf_text *pinned;    /* what reads behind offset 0 see */
     bool is_writable;
@@ -56,5 +58,16 @@ int vf_file_join(struct vf_tree *tree, struct vf_file *file,
 /* The document cannot be taken: keep the errno, forget the draft, and a name
  * that only the draft had. Returns result. */
 int vf_file_fail(struct vf_tree *tree, struct vf_file *file, int result);
+
+/* Forget a file that is open, and its draft. */
+void vf_file_free(struct vf_tree *tree, struct vf_file *file);
+
+/* -EROFS, or -EOPNOTSUPP for what nobody can write to here. */
+int vf_file_check_change(const struct vf_tree *tree, const struct vf_node *node,
+                         struct vf_error *err);
+
+/* A redirection whose command failed, or a caller that meant to empty it: the
+ * record of that. Returns -EINVAL. */
+int vf_file_nothing_written(const struct vf_node *node, struct vf_error *err);
 
 #endif

@@ -10,21 +10,33 @@
 
 #include "draft.h"
 #include "job.h"
+#include "vaultfs/name.h"
 #include "vaultfs/tree.h"
 
 /* How long a change made here outweighs a listing that does not show it. */
 #define VF_OWN_CHANGE_MS 60000
 /* How long a touched name without content stays after its last close. */
 #define VF_EMPTY_DRAFT_MS 60000
+/* The same for a vault's spec that was committed. */
+#define VF_SPENT_DRAFT_MS 2000
 
 #define VF_INFO_NAME ".vault.json"
+#define VF_ARCHIVE_NAME ".archive"
+#define VF_CONTROL_NAME ".vaultfs"
 
 enum vf_node_kind {
     VF_NODE_ROOT,
     VF_NODE_VAULT,
     VF_NODE_INFO, /* .vault.json */
     VF_NODE_CREDENTIAL,
-    VF_NODE_DRAFT /* a name that the service does not know */
+    VF_NODE_DRAFT,   /* a name that the service does not know */
+    VF_NODE_SCRATCH, /* a tool's temporary file, never sent */
+    VF_NODE_PARKED,  /* a credential under a scratch name; without an id it is
+                        spent: what it was lives on under another name */
+    VF_NODE_ARCHIVE, /* .archive, of a vault or of the root */
+    VF_NODE_CONTROL_DIRECTORY, /* .vaultfs, and by-id in it */
+    VF_NODE_CONTROL,           /* a file of .vaultfs */
+    VF_NODE_LINK               /* in by-id */
 };
 
 /* A file's content at one moment; never changes. */
@@ -58,6 +70,8 @@ struct vf_listing {
     struct vf_tombstone *tombstones;
     struct timespec changed; /* the last change made here */
     struct vf_node *info;    /* a vault's .vault.json; a reference */
+    struct vf_node *archive; /* of a vault or the root; a reference, or NULL
+                                while nobody has asked for it */
 };
 
 struct vf_node {
@@ -68,6 +82,8 @@ struct vf_node {
     bool is_listed;    /* false only while a listing is reconciled that has not
                           shown it (yet) */
     bool is_made_here; /* created through this mount */
+    bool is_spent;     /* a draft at the root whose vault was made under another
+                          name: it is listed no more */
     struct vf_file *files; /* that are open */
     unsigned version;      /* of the content */
     unsigned read_version; /* that the last open for reading saw */
@@ -79,10 +95,32 @@ struct vf_node {
     struct vf_node *parent; /* a reference; NULL for the root */
     struct vf_node *next_node, *previous_node; /* all nodes of the tree */
     char *name;
-    char *id;             /* NULL for root and drafts; constant for vaults */
-    struct vf_text *text; /* NULL: empty */
+    char *id;   /* NULL for what the service does not know; once
+                   known, constant for vaults */
+    char *home; /* of a parked credential: the name that it had */
+    struct vf_scratch *scratch; /* of a scratch file: what it holds */
+    struct vf_text *text;       /* NULL: empty */
     struct vf_listing *listing; /* NULL: not a directory */
 };
+
+/* The thread of sweep.c. */
+struct vf_sweeper {
+    pthread_cond_t wanted; /* valid while it is running */
+    pthread_t thread;
+    bool is_running;
+    bool is_ending;
+    int64_t next_ms; /* CLOCK_BOOTTIME: when it looks again */
+};
+
+/* A credential that was deleted here. */
+struct vf_removal {
+    uint64_t directory_ino; /* 0: none */
+    int64_t removed_ms;     /* CLOCK_BOOTTIME */
+    pid_t process;          /* who did it; 0: unknown */
+    char id[VF_ID_MAX + 1];
+    char name[VF_NAME_MAX + 1];
+};
+#define VF_REMOVALS 16
 
 struct vf_tree {
     struct vf_tree_options options;
@@ -92,21 +130,56 @@ struct vf_tree {
     uint64_t changes; /* a clock that counts changes made here, and fetches */
     uint64_t count;   /* of vaults and credentials */
     struct vf_node *root;
+    struct vf_node *control;       /* .vaultfs; a reference, or NULL as above */
     struct vf_snapshot *snapshots; /* directories that are open */
     struct vf_node *nodes; /* all, also those that only the kernel refers to */
     struct vf_pool pool;
     struct vf_page probe; /* the first page of vaults, if is_probed */
     bool is_probed;
     int64_t probed_ms;
+    bool is_degraded; /* the last fetch of a listing got no answer */
+    uint64_t lookups_cached, listings_fetched; /* see struct vf_tree_stats */
+    struct vf_removal removals[VF_REMOVALS];   /* a ring */
+    unsigned next_removal;
+    /* Learned from an answer, for the life of the mount: no call of this
+     * service updates a credential. Not guarded. */
+    atomic_bool lacks_update;
+    unsigned scratch_files;
+    size_t scratch_locked, scratch_locked_max; /* bytes of memory */
+    struct vf_sweeper sweeper;
 };
 
-/* node.c: nodes, their names and attributes */
+/* What a name that somebody types in a directory is for. */
+enum vf_name_class {
+    VF_CLASS_ORDINARY, /* a vault, a credential, or a spec of one */
+    VF_CLASS_SCRATCH,
+    VF_CLASS_INFO /* a vault's own metadata */
+};
+
+/* node.c: nodes and their names; attributes.c: what they are, and show */
+/* Names that are always there aside: see vf_control_check(). */
+enum vf_name_class vf_node_class(const struct vf_node *directory,
+                                 const char *name);
+bool vf_node_is_directory(const struct vf_node *node);
+/* Of the vault that a directory shows the credentials of; NULL: none. */
+const char *vf_node_vault_id(const struct vf_node *directory);
+/* Its objects are vaults: the root, and the root's archive. */
+bool vf_node_holds_vaults(const struct vf_node *directory);
+/* An archive, or below one. */
+bool vf_node_is_archived(const struct vf_node *node);
 struct vf_node *vf_node_ref(struct vf_node *node);
 void vf_node_unref(struct vf_tree *tree, struct vf_node *node, uint64_t count);
 /* A linked child; the reference is the link's. NULL: no memory. */
 struct vf_node *vf_node_new_child(struct vf_tree *tree, struct vf_node *parent,
                                   enum vf_node_kind kind, const char *name,
                                   const char *id);
+/* One that is reached by its name alone: not among the children of its parent,
+ * which refers to it by a field of its own. The reference is that field's, and
+ * goes with vf_node_drop_aside(); NULL: no memory. */
+struct vf_node *vf_node_new_aside(struct vf_tree *tree, struct vf_node *parent,
+                                  enum vf_node_kind kind, const char *name);
+/* The name goes, and all below it; *node is NULL then. */
+void vf_node_drop_aside(struct vf_tree *tree, struct vf_node **node);
 struct vf_node *vf_node_new_root(struct vf_tree *tree);
 struct vf_node *vf_node_child(const struct vf_node *directory,
                               const char *name);
@@ -115,18 +188,40 @@ struct vf_node *vf_node_child_by_id(const struct vf_node *directory,
 /* Put a name back, or take it away; what hangs below goes too. */
 int vf_node_link(struct vf_tree *tree, struct vf_node *node);
 void vf_node_unlink(struct vf_tree *tree, struct vf_node *node);
-/* Make a credential of a draft, or give a credential another id. */
+/* Under another directory and name, which are free, with all that is below it.
+ * -ENOMEM: nothing was done, or it has no name any more (see is_linked). */
+int vf_node_move(struct vf_tree *tree, struct vf_node *node,
+                 struct vf_node *parent, const char *name);
+/* Link it under another name, which is free, and tell the watch of both names.
+ * -ENOMEM: the old name stays. */
+int vf_node_rename(struct vf_tree *tree, struct vf_node *node,
+                   const char *new_name);
+/* The service does not know it any more, or knows another node as this one. */
+void vf_node_drop_id(struct vf_tree *tree, struct vf_node *node);
+/* Make a credential of a draft, or give a credential another id, or a pending
+ * vault one. */
 int vf_node_set_id(struct vf_tree *tree, struct vf_node *node, const char *id);
 /* A credential that is gone, whose writer may bring it back: a draft again. */
 void vf_node_become_draft(struct vf_tree *tree, struct vf_node *node);
 /* Content and time as the service has them now. */
 int vf_node_set_object(struct vf_tree *tree, struct vf_node *node,
                        const struct vf_object *object);
+int vf_node_set_text(struct vf_tree *tree, struct vf_node *node,
+                     const char *data, size_t size);
 void vf_node_changed_here(struct vf_tree *tree, struct vf_node *node);
+/* Whether the service can change a vault's own metadata. */
+bool vf_tree_can_change_vaults(const struct vf_tree *tree);
+/* When a draft's name goes (CLOCK_BOOTTIME), INT64_MAX: never. */
+int64_t vf_node_expires_ms(const struct vf_node *node);
 bool vf_node_is_expired_draft(const struct vf_node *node);
+/* Tell the watch of a name, of a content. */
+void vf_node_tell_entry(struct vf_tree *tree, const struct vf_node *directory,
+                        const char *name);
+void vf_node_tell_content(struct vf_tree *tree, const struct vf_node *node);
 void vf_node_fill_entry(struct vf_tree *tree, struct vf_node *node,
                         struct vf_entry *ret);
 size_t vf_node_size(const struct vf_node *node);
+struct vf_text *vf_text_ref(struct vf_text *text); /* NULL is allowed */
 void vf_text_unref(struct vf_text *text);
 /* When nothing uses the tree any more: whatever still refers to a node. */
 void vf_node_free_all(struct vf_tree *tree);
@@ -151,6 +246,7 @@ void vf_snapshot_free_all(struct vf_tree *tree);
 int vf_listing_ensure(struct vf_tree *tree, struct vf_node *directory,
                       bool wants_new, struct vf_caller *caller,
                       struct vf_error *err);
+bool vf_listing_is_fresh(const struct vf_listing *listing);
 /* The next look asks the service. */
 void vf_listing_expire(struct vf_tree *tree, struct vf_node *directory);
 /* The same, because of a name in it, which the kernel is to forget: a mutation
@@ -161,6 +257,10 @@ void vf_listing_distrust(struct vf_tree *tree, struct vf_node *directory,
 void vf_listing_set_empty(struct vf_tree *tree, struct vf_node *directory);
 
 /* listing.c: what a listing says, put into the tree */
+/* A name for the service's text that nothing in the directory has yet, with
+ * digits of the id if it must be; false when there is none. */
+bool vf_listing_free_name(const struct vf_node *directory, const char *text,
+                          const char *id, char ret[static VF_NAME_MAX + 1]);
 /* A whole listing, whose fetch began at a time of the clock of changes. */
 int vf_listing_reconcile(struct vf_tree *tree, struct vf_node *directory,
                          const struct vf_page *page, uint64_t began_at);
@@ -171,11 +271,42 @@ struct vf_node *vf_listing_adopt(struct vf_tree *tree,
                                  struct vf_node *directory,
                                  const struct vf_object *object,
                                  struct vf_node *preferred);
+/* A vault's directory takes the name of its object, with digits of the id if
+ * another has it, unless it is called so already. */
+VF_MUST_CHECK int vf_listing_rename(struct vf_tree *tree, struct vf_node *vault,
+                                    const struct vf_object *object);
 /* Deleted here: late listings do not bring it back. */
 void vf_listing_bury(struct vf_tree *tree, struct vf_node *directory,
                      const char *id);
+/* Listings are believed again. */
+void vf_listing_unbury(struct vf_listing *listing);
 
-/* mutation.c: what every change needs */
+/* park.c: credentials under scratch names */
+/* Whether an id still hangs on it: a spent one is only a text. */
+bool vf_park_is_live(const struct vf_node *node);
+/* A live parked credential of the directory that had this name; borrowed, or
+ * NULL. */
+struct vf_node *vf_park_find(const struct vf_node *directory, const char *home);
+/* Its id passes to another node: what is left under the scratch name is spent:
+ * it keeps its text, and removing it removes nothing. */
+void vf_park_spend(struct vf_tree *tree, struct vf_node *parked);
+/* The name under which changes of what has this name are serial: a live parked
+ * credential's home, else the name itself. Borrowed from either. */
+const char *vf_park_key(const struct vf_node *directory, const char *name);
+
+/* remove.c: removing, and what was removed a moment ago */
+/* A name that the service does not know, or no more, goes. */
+void vf_remove_local(struct vf_tree *tree, struct vf_node *node);
+/* Delete a credential, or archive it where that is what rm does. No lock. */
+int vf_remove_remote(struct vf_tree *tree, const struct vf_node *directory,
+                     const char *id, struct vf_error *err);
+/* The last one of a name by a process, borrowed while the lock is held; NULL:
+ * none, or too long ago. */
+const struct vf_removal *vf_removal_find(const struct vf_tree *tree,
+                                         const struct vf_node *directory,
+                                         const char *name, pid_t process);
+
+/* mkdir.c: what every change needs */
 int64_t vf_deadline(const struct vf_tree *tree);
 /* -EPERM or -EINVAL when name cannot be made in directory; else 0, and
  * *ret_text is the service's text for it (NULL: not wanted), to be freed.

@@ -67,6 +67,12 @@ struct vf_job *vf_job_new(struct vf_tree *tree, const struct vf_job_kind *kind,
     return job;
 }
 
+int vf_job_add_name(struct vf_job *job, const char *other_name)
+{
+    job->other_name = strdup(other_name);
+    return job->other_name != NULL ? 0 : -ENOMEM;
+}
+
 void vf_job_unref(struct vf_job *job)
 {
     if (job == NULL || --job->references > 0)
@@ -76,14 +82,27 @@ void vf_job_unref(struct vf_job *job)
     vf_node_unref(job->tree, job->directory, 1);
     (void)pthread_cond_destroy(&job->changed);
     free(job->name);
+    free(job->other_name);
     free(job);
+}
+
+static bool is_on(const struct vf_job *job, const char *name)
+{
+    return strcmp(job->name, name) == 0 ||
+           (job->other_name != NULL && strcmp(job->other_name, name) == 0);
+}
+
+static bool is_on_same(const struct vf_job *job, const struct vf_job *other)
+{
+    return job->is_alone || other->is_alone || is_on(job, other->name) ||
+           (other->other_name != NULL && is_on(job, other->other_name));
 }
 
 struct vf_job *vf_job_find(const struct vf_node *directory, const char *name)
 {
     struct vf_job *job = directory->listing->mutations;
 
-    while (job != NULL && name != NULL && strcmp(job->name, name) != 0)
+    while (job != NULL && name != NULL && !is_on(job, name))
         job = job->next_mutation;
     return job;
 }
@@ -144,16 +163,37 @@ static void run(struct vf_tree *tree, struct vf_job *job)
 
 static void enqueue(struct vf_tree *tree, struct vf_job *job);
 
-/* Take the mutation off its directory and let the next on its name run. */
+/* No older mutation is on a name of its own. */
+static bool is_next(const struct vf_job *job)
+{
+    const struct vf_job *older = job->directory->listing->mutations;
+
+    while (older != job && !is_on_same(job, older))
+        older = older->next_mutation;
+    return older == job;
+}
+
+/* One that waited for nothing but a mutation that has ended. */
+static struct vf_job *find_waiting(const struct vf_job *ended)
+{
+    struct vf_job *job = ended->directory->listing->mutations;
+
+    while (job != NULL &&
+           (job->is_queued || !is_on_same(job, ended) || !is_next(job)))
+        job = job->next_mutation;
+    return job;
+}
+
+/* Take the mutation off its directory and let those that waited for it run. */
 static void end_mutation(struct vf_tree *tree, struct vf_job *job)
 {
+    struct vf_job *next;
     struct vf_job **link = &job->directory->listing->mutations;
 
     while (*link != job)
         link = &(*link)->next_mutation;
     *link = job->next_mutation;
-    struct vf_job *next = vf_job_find(job->directory, job->name);
-    if (next != NULL)
+    while ((next = find_waiting(job)) != NULL)
         enqueue(tree, next);
 }
 
@@ -246,6 +286,7 @@ static void enqueue(struct vf_tree *tree, struct vf_job *job)
 {
     struct vf_pool *pool = &tree->pool;
 
+    job->is_queued = true;
     if (pool->last != NULL)
         pool->last->next_queued = job;
     else
@@ -277,12 +318,13 @@ void vf_job_start(struct vf_tree *tree, struct vf_job *job)
         enqueue(tree, job);
         return;
     }
-    bool is_first = vf_job_find(job->directory, job->name) == NULL;
     struct vf_job **link = &job->directory->listing->mutations;
     while (*link != NULL)
         link = &(*link)->next_mutation;
     *link = job;
-    if (is_first)
+    job->is_alone =
+        job->directory->kind == VF_NODE_VAULT && job->directory->id == NULL;
+    if (is_next(job))
         enqueue(tree, job);
 }
 
@@ -363,6 +405,12 @@ int vf_job_finish(struct vf_tree *tree, struct vf_job *job,
                   struct vf_caller *caller, struct vf_error *err)
 {
     vf_job_start(tree, job);
+    return vf_job_conclude(tree, job, caller, err);
+}
+
+int vf_job_conclude(struct vf_tree *tree, struct vf_job *job,
+                    struct vf_caller *caller, struct vf_error *err)
+{
     int result = vf_job_wait(tree, job, caller);
     if (result < 0) {
         job->is_abandoned = true;
@@ -382,9 +430,21 @@ int vf_job_settle(struct vf_tree *tree, struct vf_node *directory,
 
     for (struct vf_job *job = directory->listing->mutations; job != NULL;
          job = job->next_mutation)
-        if (job->is_abandoned && strcmp(job->name, name) == 0)
+        if (job->is_abandoned && is_on(job, name))
             latest = job;
     return latest != NULL ? vf_job_wait(tree, latest, caller) : 0;
+}
+
+int vf_job_settle_below(struct vf_tree *tree, struct vf_node *directory,
+                        struct vf_caller *caller)
+{
+    int result = 0;
+
+    vf_node_ref(directory);
+    while (result == 0 && directory->listing->mutations != NULL)
+        result = vf_job_wait(tree, directory->listing->mutations, caller);
+    vf_node_unref(tree, directory, 1);
+    return result;
 }
 
 void vf_pool_wake_all(struct vf_pool *pool)

@@ -9,7 +9,9 @@
  * job, which goes on all the same.
  *
  * A job with a name is a mutation: jobs on one name of one directory run one
- * after another, in the order in which they were started.
+ * after another, in the order in which they were started. One with two names
+ * waits for those before it on either, and those after it on either wait for
+ * it; as the order is the same for all names, no two wait for each other.
  */
 #ifndef TREE_JOB_H
 #define TREE_JOB_H
@@ -33,6 +35,9 @@ struct vf_job {
     const struct vf_job_kind *kind;
     unsigned references;
     unsigned waiters; /* in vf_job_wait() */
+    bool is_queued;   /* its turn came, or never had to */
+    bool is_alone; /* a mutation that runs with no other in the directory: the
+                      first in a pending vault makes the vault */
     bool is_done;
     bool is_abandoned; /* who started it left: it has no one to tell */
     int result;
@@ -41,6 +46,7 @@ struct vf_job {
     uint64_t started_at;       /* the tree's clock of changes, when prepared */
     struct vf_node *directory; /* a reference */
     char *name;                /* NULL: not a mutation */
+    char *other_name;          /* of the mutation's two, or NULL */
     struct vf_job *next_mutation; /* in the directory, oldest first */
     struct vf_job *next_queued;
     struct vf_job *next_live; /* not done yet */
@@ -74,6 +80,8 @@ void vf_pool_done(struct vf_pool *pool);
 struct vf_job *vf_job_new(struct vf_tree *tree, const struct vf_job_kind *kind,
                           size_t size, struct vf_node *directory,
                           const char *name);
+/* Before it is started: it changes another name too. -ENOMEM. */
+VF_MUST_CHECK int vf_job_add_name(struct vf_job *job, const char *other_name);
 void vf_job_unref(struct vf_job *job); /* lock held; NULL is allowed */
 
 /* Let it run as soon as its turn comes; after vf_tree_shutdown() it is done at
@@ -94,11 +102,18 @@ int vf_job_wait(struct vf_tree *tree, struct vf_job *job,
  */
 int vf_job_finish(struct vf_tree *tree, struct vf_job *job,
                   struct vf_caller *caller, struct vf_error *err);
+/* The same for a job that was started. */
+int vf_job_conclude(struct vf_tree *tree, struct vf_job *job,
+                    struct vf_caller *caller, struct vf_error *err);
 
 /* A mutation whose caller left is what the next look at its name waits for. As
  * vf_job_wait(). */
 int vf_job_settle(struct vf_tree *tree, struct vf_node *directory,
                   const char *name, struct vf_caller *caller);
+
+/* Every change in flight in a directory has its outcome. As vf_job_wait(). */
+int vf_job_settle_below(struct vf_tree *tree, struct vf_node *directory,
+                        struct vf_caller *caller);
 
 /* The oldest unfinished mutation on a name (NULL: on any), borrowed, or NULL.
  */

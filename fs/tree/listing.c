@@ -99,39 +99,64 @@ void vf_listing_bury(struct vf_tree *tree, struct vf_node *directory,
     directory->listing->tombstones = stone;
 }
 
+void vf_listing_unbury(struct vf_listing *listing)
+{
+    while (listing->tombstones != NULL) {
+        struct vf_tombstone *next = listing->tombstones->next;
+
+        free(listing->tombstones);
+        listing->tombstones = next;
+    }
+}
+
 static bool is_gone(const struct vf_node *node)
 {
     return node->kind == VF_NODE_CREDENTIAL && !node->is_listed;
 }
 
-/* Whether a new object may live on in the node that has its plain name. */
-static bool may_take_over(const struct vf_node *node)
+/* Whether a new object may live on in the node that has its plain name. For a
+ * vault that is one that waits to be made: it has been, by a request of ours
+ * whose answer was lost, or by somebody else. */
+static bool may_take_over(const struct vf_node *node, bool is_vault)
 {
+    if (is_vault)
+        return node->kind == VF_NODE_VAULT && node->id == NULL;
     return node->kind == VF_NODE_DRAFT || is_gone(node);
 }
 
-static void name_object(const struct vf_node *directory,
-                        const struct vf_object *object, unsigned digits,
-                        char ret[static VF_NAME_MAX + 1])
+static struct vf_node *take_over(struct vf_tree *tree, struct vf_node *node,
+                                 const char *id)
 {
-    bool is_vault = directory->kind == VF_NODE_ROOT;
-    const char *text = object->name != NULL ? object->name : object->label;
-
-    vf_name_encode(is_vault ? VF_NAME_VAULT : VF_NAME_FILE,
-                   text != NULL ? text : "", object->id, digits, ret);
+    if (vf_node_set_id(tree, node, id) < 0)
+        return NULL;
+    if (node->listing != NULL)
+        vf_listing_expire(tree, node);
+    return node;
 }
 
-/* A name that nothing has yet; false when there is none. */
-static bool find_free_name(const struct vf_node *directory,
-                           const struct vf_object *object,
-                           char ret[static VF_NAME_MAX + 1])
+static const char *text_of(const struct vf_object *object)
 {
-    name_object(directory, object, 0, ret);
+    const char *text = object->name != NULL ? object->name : object->label;
+
+    return text != NULL ? text : "";
+}
+
+static enum vf_name_kind kind_of_names(const struct vf_node *directory)
+{
+    return vf_node_holds_vaults(directory) ? VF_NAME_VAULT : VF_NAME_FILE;
+}
+
+bool vf_listing_free_name(const struct vf_node *directory, const char *text,
+                          const char *id, char ret[static VF_NAME_MAX + 1])
+{
+    enum vf_name_kind kind = kind_of_names(directory);
+
+    vf_name_encode(kind, text, id, 0, ret);
     for (unsigned digits = DIGITS_FIRST; vf_node_child(directory, ret) != NULL;
          digits += DIGITS_STEP) {
         if (digits > DIGITS_MAX)
             return false;
-        name_object(directory, object, digits, ret);
+        vf_name_encode(kind, text, id, digits, ret);
     }
     return true;
 }
@@ -141,14 +166,15 @@ static struct vf_node *place_object(struct vf_tree *tree,
                                     struct vf_node *directory,
                                     const struct vf_object *object)
 {
-    bool is_vault = directory->kind == VF_NODE_ROOT;
+    bool is_vault = vf_node_holds_vaults(directory);
     char name[VF_NAME_MAX + 1];
 
-    name_object(directory, object, 0, name);
+    vf_name_encode(kind_of_names(directory), text_of(object), object->id, 0,
+                   name);
     struct vf_node *taken = vf_node_child(directory, name);
-    if (taken != NULL && !is_vault && may_take_over(taken))
-        return vf_node_set_id(tree, taken, object->id) == 0 ? taken : NULL;
-    if (!find_free_name(directory, object, name))
+    if (taken != NULL && may_take_over(taken, is_vault))
+        return take_over(tree, taken, object->id);
+    if (!vf_listing_free_name(directory, text_of(object), object->id, name))
         return NULL;
     return vf_node_new_child(tree, directory,
                              is_vault ? VF_NODE_VAULT : VF_NODE_CREDENTIAL,
@@ -170,6 +196,33 @@ struct vf_node *vf_listing_adopt(struct vf_tree *tree,
     if (node == NULL || vf_node_set_object(tree, node, object) < 0)
         return NULL;
     return node;
+}
+
+static bool is_called_so(const struct vf_node *node,
+                         const struct vf_object *object)
+{
+    enum vf_name_kind kind = kind_of_names(node->parent);
+    char name[VF_NAME_MAX + 1];
+    unsigned digits = 0;
+
+    do {
+        vf_name_encode(kind, text_of(object), object->id, digits, name);
+        if (strcmp(name, node->name) == 0)
+            return true;
+        digits = digits == 0 ? DIGITS_FIRST : digits + DIGITS_STEP;
+    } while (digits <= DIGITS_MAX);
+    return false;
+}
+
+int vf_listing_rename(struct vf_tree *tree, struct vf_node *vault,
+                      const struct vf_object *object)
+{
+    char name[VF_NAME_MAX + 1];
+
+    if (is_called_so(vault, object) ||
+        !vf_listing_free_name(vault->parent, text_of(object), object->id, name))
+        return 0;
+    return vf_node_rename(tree, vault, name);
 }
 
 /* Objects that have a node; the others are counted and put into new_objects. */
@@ -209,10 +262,11 @@ static void unlink_unlisted(struct vf_tree *tree, struct vf_node **children)
 {
     for (; *children != NULL; children++) {
         struct vf_node *node = *children;
-        bool is_object =
-            node->kind == VF_NODE_VAULT || node->kind == VF_NODE_CREDENTIAL;
+        bool is_gone_elsewhere = node->id != NULL && !node->is_listed;
 
-        if ((is_object && !node->is_listed) || vf_node_is_expired_draft(node))
+        if (is_gone_elsewhere && node->kind == VF_NODE_PARKED)
+            vf_park_spend(tree, node); /* its text stays, for who parked it */
+        else if (is_gone_elsewhere || vf_node_is_expired_draft(node))
             vf_node_unlink(tree, node);
     }
 }
@@ -233,7 +287,8 @@ static int adopt_new(struct vf_tree *tree, struct vf_node *directory,
 
         if (node != NULL)
             node->is_listed = true;
-        else if (find_free_name(directory, objects[i], name))
+        else if (vf_listing_free_name(directory, text_of(objects[i]),
+                                      objects[i]->id, name))
             result = -ENOMEM;
     }
     return result;

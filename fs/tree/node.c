@@ -19,11 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scratch.h"
 #include "vaultfs/clock.h"
 #include "vaultfs/text.h"
-
-#define BLOCK_SIZE 4096
-#define DIRECTORY_SIZE 4096
 
 static int compare_names(const void *a, const void *b)
 {
@@ -39,6 +37,13 @@ static int compare_ids(const void *a, const void *b)
     return strcmp(left->id, right->id);
 }
 
+struct vf_text *vf_text_ref(struct vf_text *text)
+{
+    if (text != NULL)
+        text->references++;
+    return text;
+}
+
 void vf_text_unref(struct vf_text *text)
 {
     if (text != NULL && --text->references == 0)
@@ -49,12 +54,7 @@ static void free_listing(struct vf_listing *listing)
 {
     if (listing == NULL)
         return;
-    while (listing->tombstones != NULL) {
-        struct vf_tombstone *next = listing->tombstones->next;
-
-        free(listing->tombstones);
-        listing->tombstones = next;
-    }
+    vf_listing_unbury(listing);
     free(listing);
 }
 
@@ -74,10 +74,12 @@ static void free_node(struct vf_tree *tree, struct vf_node *node)
         tree->nodes = node->next_node;
     if (node->next_node != NULL)
         node->next_node->previous_node = node->previous_node;
+    vf_scratch_end(tree, node);
     vf_text_unref(node->text);
     free_listing(node->listing);
     free(node->name);
     free(node->id);
+    free(node->home);
     free(node);
 }
 
@@ -126,10 +128,19 @@ static uint64_t make_ino(const struct vf_node *node)
         return 1;
     case VF_NODE_VAULT:
     case VF_NODE_CREDENTIAL:
-        ino = vf_hash64(node->id, strlen(node->id));
-        break;
+    case VF_NODE_PARKED:
+        if (node->id != NULL) {
+            ino = vf_hash64(node->id, strlen(node->id));
+            break;
+        }
+        /* fall through */
     case VF_NODE_INFO:
     case VF_NODE_DRAFT:
+    case VF_NODE_SCRATCH:
+    case VF_NODE_ARCHIVE:
+    case VF_NODE_CONTROL_DIRECTORY:
+    case VF_NODE_CONTROL:
+    case VF_NODE_LINK:
         vf_buf_printf(&key, "%016jx/%s", (uintmax_t)node->parent->ino,
                       node->name);
         if (!key.is_broken)
@@ -153,11 +164,10 @@ static struct vf_node *new_node(struct vf_tree *tree, struct vf_node *parent,
     node->is_listed = true;
     node->name = strdup(name);
     node->id = id != NULL ? strdup(id) : NULL;
-    if (kind == VF_NODE_ROOT || kind == VF_NODE_VAULT)
+    if (vf_node_is_directory(node))
         node->listing = calloc(1, sizeof(*node->listing));
     if (node->name == NULL || (id != NULL && node->id == NULL) ||
-        ((kind == VF_NODE_ROOT || kind == VF_NODE_VAULT) &&
-         node->listing == NULL)) {
+        (vf_node_is_directory(node) && node->listing == NULL)) {
         free(node->listing);
         free(node->name);
         free(node->id);
@@ -180,9 +190,10 @@ struct vf_node *vf_node_new_root(struct vf_tree *tree)
     return root;
 }
 
+/* The service knows it: it is found by its id too. */
 static bool is_counted(const struct vf_node *node)
 {
-    return node->kind == VF_NODE_VAULT || node->kind == VF_NODE_CREDENTIAL;
+    return node->id != NULL;
 }
 
 static int add_to_ids(struct vf_tree *tree, struct vf_node *node)
@@ -217,17 +228,33 @@ int vf_node_link(struct vf_tree *tree, struct vf_node *node)
     return 0;
 }
 
-static void notify_entry(struct vf_tree *tree, const struct vf_node *node)
+void vf_node_tell_entry(struct vf_tree *tree, const struct vf_node *directory,
+                        const char *name)
 {
     if (tree->watch.entry_changed != NULL)
-        tree->watch.entry_changed(tree->watch.context, node->parent,
-                                  node->name);
+        tree->watch.entry_changed(tree->watch.context, directory, name);
 }
 
-static void notify_content(struct vf_tree *tree, const struct vf_node *node)
+void vf_node_tell_content(struct vf_tree *tree, const struct vf_node *node)
 {
     if (tree->watch.content_changed != NULL)
         tree->watch.content_changed(tree->watch.context, node);
+}
+
+static void unlink_children(struct vf_tree *tree, struct vf_node *directory);
+
+void vf_node_drop_aside(struct vf_tree *tree, struct vf_node **node)
+{
+    struct vf_node *dropped = *node;
+
+    if (dropped == NULL)
+        return;
+    *node = NULL;
+    if (dropped->listing != NULL)
+        unlink_children(tree, dropped);
+    dropped->is_linked = false;
+    vf_node_tell_entry(tree, dropped->parent, dropped->name);
+    vf_node_unref(tree, dropped, 1);
 }
 
 /* What hangs below a directory whose name goes. */
@@ -241,11 +268,8 @@ static void unlink_children(struct vf_tree *tree, struct vf_node *directory)
         vf_node_drop_drafts(child);
         vf_node_unlink(tree, child);
     }
-    if (listing->info == NULL)
-        return;
-    listing->info->is_linked = false;
-    vf_node_unref(tree, listing->info, 1);
-    listing->info = NULL;
+    vf_node_drop_aside(tree, &listing->info);
+    vf_node_drop_aside(tree, &listing->archive);
 }
 
 void vf_node_unlink(struct vf_tree *tree, struct vf_node *node)
@@ -257,7 +281,8 @@ void vf_node_unlink(struct vf_tree *tree, struct vf_node *node)
     if (node->listing != NULL)
         unlink_children(tree, node);
     node->is_linked = false;
-    notify_entry(tree, node);
+    vf_scratch_end_unused(tree, node);
+    vf_node_tell_entry(tree, node->parent, node->name);
     listing = node->parent->listing;
     (void)tdelete(node, &listing->by_name, compare_names);
     take_from_ids(tree, node);
@@ -265,17 +290,51 @@ void vf_node_unlink(struct vf_tree *tree, struct vf_node *node)
     vf_node_unref(tree, node, 1);
 }
 
-/* .vault.json is not among a vault's children: it comes with the vault's own
- * object, needs no listing of its credentials, and does not make it non-empty.
- * It and the vault refer to each other until the vault is unlinked. */
+int vf_node_move(struct vf_tree *tree, struct vf_node *node,
+                 struct vf_node *parent, const char *name)
+{
+    char *copy = strdup(name);
+    struct vf_node *old_parent = node->parent;
+
+    if (copy == NULL)
+        return -ENOMEM;
+    vf_node_tell_entry(tree, node->parent, node->name);
+    (void)tdelete(node, &old_parent->listing->by_name, compare_names);
+    take_from_ids(tree, node);
+    old_parent->listing->count--;
+    free(node->name);
+    node->name = copy;
+    node->parent = vf_node_ref(parent);
+    int result = vf_node_link(tree, node);
+    if (result == 0) {
+        vf_node_tell_entry(tree, node->parent, node->name);
+    } else {
+        node->is_linked = false;
+        if (node->listing != NULL)
+            unlink_children(tree, node);
+    }
+    vf_node_unref(tree, old_parent, 1);
+    vf_node_unref(tree, node, 1); /* the old link's */
+    return result;
+}
+
+struct vf_node *vf_node_new_aside(struct vf_tree *tree, struct vf_node *parent,
+                                  enum vf_node_kind kind, const char *name)
+{
+    struct vf_node *node = new_node(tree, parent, kind, name, NULL);
+
+    if (node != NULL)
+        node->is_linked = true;
+    return node;
+}
+
+/* .vault.json comes with the vault's own object, needs no listing of its
+ * credentials, and does not make the vault non-empty. */
 static int add_info(struct vf_tree *tree, struct vf_node *vault)
 {
     vault->listing->info =
-        new_node(tree, vault, VF_NODE_INFO, VF_INFO_NAME, NULL);
-    if (vault->listing->info == NULL)
-        return -ENOMEM;
-    vault->listing->info->is_linked = true;
-    return 0;
+        vf_node_new_aside(tree, vault, VF_NODE_INFO, VF_INFO_NAME);
+    return vault->listing->info != NULL ? 0 : -ENOMEM;
 }
 
 struct vf_node *vf_node_new_child(struct vf_tree *tree, struct vf_node *parent,
@@ -332,57 +391,71 @@ int vf_node_set_id(struct vf_tree *tree, struct vf_node *node, const char *id)
     take_from_ids(tree, node);
     free(node->id);
     node->id = copy;
-    node->kind = VF_NODE_CREDENTIAL;
+    if (node->kind != VF_NODE_VAULT) /* one that was pending */
+        node->kind = VF_NODE_CREDENTIAL;
     node->is_listed = true;
     node->is_made_here = false;
     if (node->is_linked && add_to_ids(tree, node) < 0) {
-        node->kind = VF_NODE_DRAFT;
+        free(node->id);
+        node->id = NULL;
+        if (node->kind != VF_NODE_VAULT)
+            node->kind = VF_NODE_DRAFT;
         return -ENOMEM;
     }
     node->ino = make_ino(node);
     return 0;
 }
 
-void vf_node_become_draft(struct vf_tree *tree, struct vf_node *node)
+void vf_node_drop_id(struct vf_tree *tree, struct vf_node *node)
 {
     if (node->is_linked)
         take_from_ids(tree, node);
-    node->kind = VF_NODE_DRAFT;
     free(node->id);
     node->id = NULL;
-    vf_text_unref(node->text);
-    node->text = NULL;
-    node->version++;
     node->ino = make_ino(node);
 }
 
-static int set_text(struct vf_tree *tree, struct vf_node *node,
-                    const char *data, size_t size)
+void vf_node_become_draft(struct vf_tree *tree, struct vf_node *node)
 {
-    if (node->text != NULL && node->text->size == size &&
-        memcmp(node->text->data, data, size) == 0)
-        return 0;
-    struct vf_text *text = malloc(sizeof(*text) + size);
-    if (text == NULL)
-        return -ENOMEM;
-    text->references = 1;
-    text->size = size;
-    memcpy(text->data, data, size);
+    node->kind = VF_NODE_DRAFT;
+    vf_node_drop_id(tree, node);
     vf_text_unref(node->text);
-    node->text = text;
+    node->text = NULL;
     node->version++;
-    notify_content(tree, node);
+}
+
+/* The place for the new name is made first, and is found by it. */
+static int move_name(struct vf_node *node, char *new_name)
+{
+    void **by_name = &node->parent->listing->by_name;
+    const struct vf_node key = {.name = new_name};
+
+    if (tsearch(&key, by_name, compare_names) == NULL)
+        return -ENOMEM;
+    (void)tdelete(node, by_name, compare_names);
+    *(struct vf_node **)tfind(&key, by_name, compare_names) = node;
     return 0;
 }
 
-int vf_node_set_object(struct vf_tree *tree, struct vf_node *node,
-                       const struct vf_object *object)
+int vf_node_rename(struct vf_tree *tree, struct vf_node *node,
+                   const char *new_name)
 {
-    node->mtime = object->updated;
-    if (node->kind != VF_NODE_VAULT)
-        return set_text(tree, node, object->text, object->size);
-    node->listing->info->mtime = object->updated;
-    return set_text(tree, node->listing->info, object->text, object->size);
+    if (strcmp(node->name, new_name) == 0)
+        return 0;
+    char *copy = strdup(new_name);
+    if (copy == NULL || (node->is_linked && move_name(node, copy) < 0)) {
+        free(copy);
+        return -ENOMEM;
+    }
+    if (node->is_linked)
+        vf_node_tell_entry(tree, node->parent, node->name);
+    free(node->name);
+    node->name = copy;
+    if (node->id == NULL && node->kind != VF_NODE_SCRATCH)
+        node->ino = make_ino(node);
+    if (node->is_linked)
+        vf_node_tell_entry(tree, node->parent, node->name);
+    return 0;
 }
 
 void vf_node_changed_here(struct vf_tree *tree, struct vf_node *node)
@@ -391,85 +464,6 @@ void vf_node_changed_here(struct vf_tree *tree, struct vf_node *node)
     node->changed_ms = vf_clock_boottime_ms();
     if (node->parent != NULL)
         (void)clock_gettime(CLOCK_REALTIME, &node->parent->listing->changed);
-}
-
-bool vf_node_is_expired_draft(const struct vf_node *node)
-{
-    return node->kind == VF_NODE_DRAFT && !vf_node_has_writer(node) &&
-           vf_clock_boottime_ms() - node->changed_ms > VF_EMPTY_DRAFT_MS;
-}
-
-size_t vf_node_size(const struct vf_node *node)
-{
-    if (node->listing != NULL)
-        return DIRECTORY_SIZE;
-    return node->text != NULL ? node->text->size : 0;
-}
-
-static struct timespec later(struct timespec a, struct timespec b)
-{
-    if (a.tv_sec != b.tv_sec)
-        return a.tv_sec > b.tv_sec ? a : b;
-    return a.tv_nsec > b.tv_nsec ? a : b;
-}
-
-/* How long the kernel may go on without asking: what is left of the life of the
- * listing that the node came with. */
-static int64_t valid_ms(const struct vf_tree *tree, const struct vf_node *node)
-{
-    const struct vf_node *source = node->parent;
-
-    if (node->kind == VF_NODE_ROOT)
-        return tree->options.ttl_ms;
-    if (node->kind == VF_NODE_DRAFT || !node->is_linked)
-        return 0;
-    if (node->kind == VF_NODE_INFO)
-        source = source->parent;
-    int64_t left = source->listing->expires_ms - vf_clock_boottime_ms();
-    return left > 0 ? left : 0;
-}
-
-static mode_t mode_of(const struct vf_node *node)
-{
-    switch (node->kind) {
-    case VF_NODE_ROOT:
-    case VF_NODE_VAULT:
-        return S_IFDIR | 0700;
-    case VF_NODE_INFO:
-        return S_IFREG | 0400;
-    case VF_NODE_CREDENTIAL:
-    case VF_NODE_DRAFT:
-        break;
-    }
-    return S_IFREG | 0600;
-}
-
-void vf_node_fill_entry(struct vf_tree *tree, struct vf_node *node,
-                        struct vf_entry *ret)
-{
-    struct timespec mtime = node->mtime;
-    size_t size = vf_node_size(node);
-
-    if (node->listing != NULL)
-        mtime = later(mtime, node->listing->changed);
-    *ret = (struct vf_entry){
-        .node = node,
-        .valid_ms = valid_ms(tree, node),
-        .attr =
-            {
-                .st_ino = node->ino,
-                .st_mode = mode_of(node),
-                .st_nlink = node->is_linked ? 1 : 0,
-                .st_uid = tree->options.uid,
-                .st_gid = tree->options.gid,
-                .st_size = (off_t)size,
-                .st_blksize = BLOCK_SIZE,
-                .st_blocks = (blkcnt_t)((size + 511) / 512),
-                .st_atim = mtime,
-                .st_mtim = mtime,
-                .st_ctim = mtime,
-            },
-    };
 }
 
 static void collect(const void *at, VISIT visit, void *context)

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control.h"
 #include "internal.h"
+#include "scratch.h"
+#include "sweep.h"
 #include "vaultfs/clock.h"
 #include "vaultfs/text.h"
 
@@ -25,6 +28,7 @@ int vf_tree_new(const struct vf_tree_options *options, struct vf_tree **ret,
         return vf_error_set(err, ENOMEM, "no memory for a tree");
     }
     (void)pthread_mutex_init(&tree->lock, NULL);
+    vf_scratch_init(tree);
     *ret = tree;
     return 0;
 }
@@ -33,7 +37,7 @@ int vf_tree_probe(struct vf_tree *tree, struct vf_error *err)
 {
     const struct vf_service *service = &tree->options.service;
     struct vf_page page;
-    int result = service->ops->list_vaults(service->self, NULL,
+    int result = service->ops->list_vaults(service->self, VF_LIST_ACTIVE, NULL,
                                            vf_deadline(tree), &page, err);
 
     if (result < 0)
@@ -56,26 +60,35 @@ void vf_tree_set_watch(struct vf_tree *tree, const struct vf_tree_watch *watch)
 }
 
 /* The kernel may hold names for what is left of their listing's life: dropping
- * a vault's name drops all below it. */
-static void refresh_vault(struct vf_tree *tree, struct vf_node *vault)
+ * a directory's name drops all below it. */
+static void refresh_directory(struct vf_tree *tree, struct vf_node *directory)
 {
-    vf_listing_expire(tree, vault);
-    vf_listing_distrust(tree, vault->parent, vault->name);
+    struct vf_node **children = vf_node_children(directory);
+
+    for (struct vf_node **child = children; child != NULL && *child != NULL;
+         child++)
+        if ((*child)->kind == VF_NODE_VAULT)
+            refresh_directory(tree, *child);
+    free(children);
+    if (directory->listing->archive != NULL)
+        refresh_directory(tree, directory->listing->archive);
+    vf_listing_expire(tree, directory);
+    if (directory->parent != NULL)
+        vf_listing_distrust(tree, directory->parent, directory->name);
+}
+
+void vf_refresh_all(struct vf_tree *tree)
+{
+    if (tree->is_probed)
+        vf_page_done(&tree->probe);
+    tree->is_probed = false;
+    refresh_directory(tree, tree->root);
 }
 
 void vf_tree_refresh(struct vf_tree *tree)
 {
     pthread_mutex_lock(&tree->lock);
-    struct vf_node **children = vf_node_children(tree->root);
-    for (struct vf_node **child = children; child != NULL && *child != NULL;
-         child++)
-        if ((*child)->kind == VF_NODE_VAULT)
-            refresh_vault(tree, *child);
-    free(children);
-    if (tree->is_probed)
-        vf_page_done(&tree->probe);
-    tree->is_probed = false;
-    vf_listing_expire(tree, tree->root);
+    vf_refresh_all(tree);
     pthread_mutex_unlock(&tree->lock);
 }
 
@@ -84,6 +97,7 @@ void vf_tree_shutdown(struct vf_tree *tree)
     pthread_mutex_lock(&tree->lock);
     tree->is_shut_down = true;
     vf_pool_wake_all(&tree->pool);
+    vf_sweep_wake(tree);
     pthread_mutex_unlock(&tree->lock);
 }
 
@@ -91,6 +105,7 @@ void vf_tree_free(struct vf_tree *tree)
 {
     if (tree == NULL)
         return;
+    vf_sweep_end(tree);
     pthread_mutex_lock(&tree->lock);
     vf_pool_close(tree);
     vf_snapshot_free_all(tree);

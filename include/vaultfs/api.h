@@ -18,6 +18,7 @@
 struct vf_auth;
 struct vf_http;
 struct vf_spec;
+struct vf_vault_spec;
 
 /* [A-Za-z0-9_-]{1,64}; anything else in a reply is EBADMSG. */
 #define VF_ID_MAX 64
@@ -50,46 +51,107 @@ struct vf_page {
 
 void vf_page_done(struct vf_page *page);
 
+/* What differs between services and matters to who uses one. It may change
+ * while the service is still being told apart: ask each time. */
+struct vf_service_traits {
+    const char *dialect; /* static: "qoder", ...; "auto": not told apart yet */
+    bool has_keys;       /* a creation that comes again under its key is done
+                            once */
+    bool can_update_vault;
+    bool can_update_credential;
+    bool takes_credentials_with_vault; /* see create_vault */
+    unsigned credentials_max;          /* documented, in one vault; 0: none */
+};
+
+/* Which objects a list is to have. */
+enum vf_list { VF_LIST_ACTIVE, VF_LIST_ARCHIVED, VF_LIST_ALL };
+
 /*
- * The operations of a service. All block until the reply or deadline_ms
- * (CLOCK_MONOTONIC; for all attempts together) and may be called from any
- * thread; hold no lock. Outputs are untouched on failure, and are released with
- * vf_object_done() or vf_page_done(). Errors are those of vf_api_errno() and
- * vf_http_perform(); err has the service's own message and request id, or else
- * the request id that was sent. A 404 for the list of vaults itself, which is
- * never gone, is -EBADMSG: the base URL is wrong.
+ * The operations of a service. All but traits block until the reply or
+ * deadline_ms (CLOCK_MONOTONIC; for all attempts together) and may be called
+ * from any thread; hold no lock. Outputs are untouched on failure, and are
+ * released with vf_object_done() or vf_page_done(). Errors are those of
+ * vf_api_errno() and vf_http_perform(); err has the service's own message and
+ * request id, or else the request id that was sent. A 404 for the list of
+ * vaults itself, which is never gone, is -EBADMSG: the base URL is wrong.
+ *
+ * What passes is tried again, three times in all and before the deadline: no
+ * connection, 408, 429, 5xx; and a lost reply, but for a creation without a key
+ * (has_keys).
+ *
+ * err->is_unknown: a change that may have been done all the same. Its reply was
+ * lost, or late, or is not what the service promises; or it was 408 or a 5xx,
+ * which a gateway answers for who may have acted, but for 501 and 503; or what
+ * came after one of these does not settle it: 401, 403, 409, 429, 503, no
+ * connection. The message says so, too.
+ *
+ * key: a creation's idempotency key, of VF_UUID_SIZE bytes with its NUL. All
+ * requests of the call go under it, as long as nothing but a lost reply, 408,
+ * 429 or a 5xx but 501 was the answer; once another was, *key is a new one. It
+ * stays whenever is_unknown is set.
+ *
+ * No object, page or error has a secret that was sent with the request, nor the
+ * access token, wherever the service put it.
  */
 struct vf_service_ops {
-    /* cursor NULL: the first page. Archived objects are left out. */
-    int (*list_vaults)(void *service, const char *cursor, int64_t deadline_ms,
-                       struct vf_page *ret, struct vf_error *err);
+    void (*traits)(void *service, struct vf_service_traits *ret);
+    /* cursor NULL: the first page. */
+    int (*list_vaults)(void *service, enum vf_list which, const char *cursor,
+                       int64_t deadline_ms, struct vf_page *ret,
+                       struct vf_error *err);
     int (*list_credentials)(void *service, const char *vault_id,
-                            const char *cursor, int64_t deadline_ms,
-                            struct vf_page *ret, struct vf_error *err);
-    int (*create_vault)(void *service, const char *display_name,
+                            enum vf_list which, const char *cursor,
+                            int64_t deadline_ms, struct vf_page *ret,
+                            struct vf_error *err);
+    /* The spec has a display_name. Its credentials are sent along where the
+     * service takes them, stored under their stored_name, and come back in
+     * *ret_credentials, all of them (always set on success, without a next
+     * page); else they are not looked at, and none is there. -ENODATA: the
+     * service wants a first credential. */
+    int (*create_vault)(void *service, const struct vf_vault_spec *spec,
+                        char *key, int64_t deadline_ms, struct vf_object *ret,
+                        struct vf_page *ret_credentials, struct vf_error *err);
+    /* Change display_name and metadata, each if given: metadata is then all of
+     * it. current_text as for update_credential. Without any difference nothing
+     * is sent. -EOPNOTSUPP where the service has no such call. */
+    int (*update_vault)(void *service, const char *vault_id,
+                        const struct vf_vault_spec *spec,
+                        const char *current_text, size_t current_size,
                         int64_t deadline_ms, struct vf_object *ret,
                         struct vf_error *err);
+    int (*archive_vault)(void *service, const char *vault_id,
+                         int64_t deadline_ms, struct vf_error *err);
     /* 404 is success: gone is gone. */
     int (*delete_vault)(void *service, const char *vault_id,
                         int64_t deadline_ms, struct vf_error *err);
-    /* Stores name with the credential where the dialect has a place. */
+    /* Keeps name (NULL: none) with the credential where the service has a
+     * place, else on this machine. -EINVAL with err->param before any request
+     * for what the service has no place for. */
     int (*create_credential)(void *service, const char *vault_id,
                              const char *name, const struct vf_spec *spec,
-                             int64_t deadline_ms, struct vf_object *ret,
-                             struct vf_error *err);
+                             char *key, int64_t deadline_ms,
+                             struct vf_object *ret, struct vf_error *err);
     int (*get_credential)(void *service, const char *vault_id, const char *id,
                           int64_t deadline_ms, struct vf_object *ret,
                           struct vf_error *err);
     /* Rotate in place: the spec's secrets, and its metadata where it has any:
      * that is then all of the metadata but the name. current_text is the
      * credential as last seen (vf_object.text; NULL: unknown): a merge patch
-     * removes only keys that it names. An expiry that it shows and the spec
-     * lacks is cleared. A difference that an update cannot make is -EINVAL
-     * before any request, and err->param names the field. name as for create.
-     * -ENOENT: 404. -EOPNOTSUPP: 405 or 501. */
+     * removes only keys that it names. An expiry that it shows and a spec with
+     * a new value lacks is cleared. A difference that an update cannot make is
+     * -EINVAL before any request, and err->param names the field. name as for
+     * create. A spec without secrets and without any difference (the name
+     * counts) sends nothing. -ENOENT: 404. -EOPNOTSUPP: 405 or 501. */
     int (*update_credential)(void *service, const char *vault_id,
                              const char *id, const char *name,
                              const struct vf_spec *spec,
+                             const char *current_text, size_t current_size,
+                             int64_t deadline_ms, struct vf_object *ret,
+                             struct vf_error *err);
+    /* Keep another name with the credential, there or here; all else stays.
+     * current_text is not NULL. -EOPNOTSUPP where there is no place for it. */
+    int (*rename_credential)(void *service, const char *vault_id,
+                             const char *id, const char *name,
                              const char *current_text, size_t current_size,
                              int64_t deadline_ms, struct vf_object *ret,
                              struct vf_error *err);
@@ -107,13 +169,6 @@ struct vf_service {
     void *self;
 };
 
-/*
- * Whether a spec describes the credential whose rendered text is given: the
- * same auth type and the same mcp_server_url or secret_name. No I/O.
- */
-bool vf_api_is_same_identity(const char *text, size_t size,
-                             const struct vf_spec *spec);
-
 /* What a request was for: decides some statuses. */
 enum vf_api_intent { VF_API_READ, VF_API_CREATE, VF_API_CHANGE };
 
@@ -128,11 +183,21 @@ int vf_api_errno(int status, enum vf_api_intent intent);
 
 struct vf_api;
 
-/* http and auth are borrowed for the life of the api. dialect: "qoder".
- * Errors: -EINVAL for an unknown dialect, -ENOMEM. */
-VF_MUST_CHECK int vf_api_new(const char *dialect, struct vf_http *http,
-                             struct vf_auth *auth, struct vf_api **ret,
-                             struct vf_error *err);
+struct vf_api_options {
+    /* "qoder", "qoder-flat", "anthropic"; "auto": one of Qoder's two, told
+     * apart by the first vault that the service shows, and remembered. */
+    const char *dialect;
+    /* Where file names are kept that the service has no place for, a directory
+     * that is made when needed; NULL: nowhere. Borrowed for the call. */
+    const char *state_directory;
+    const char *base_url; /* tells services apart there; as above */
+};
+
+/* http and auth are borrowed for the life of the api. Errors: -EINVAL for an
+ * unknown dialect, -ENOMEM. */
+VF_MUST_CHECK int vf_api_new(const struct vf_api_options *options,
+                             struct vf_http *http, struct vf_auth *auth,
+                             struct vf_api **ret, struct vf_error *err);
 
 /*
  * End every pause between two attempts now, and allow no more: who pauses gets

@@ -22,6 +22,8 @@ struct vf_auth_options {
     const char *token_file;
     const char *token_env;          /* the name of a variable */
     const char *const *default_env; /* names to try last; NULL-terminated */
+    const char *const *other_env;   /* names that hold tokens for others: wiped
+                                       and not read; the same */
 };
 
 /*

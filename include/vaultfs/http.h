@@ -133,4 +133,13 @@ void vf_http_reply_done(struct vf_http_reply *reply);
 /* Requests sent since the start, retries counted. */
 uint64_t vf_http_requests(const struct vf_http *http);
 
+/* What the service made of the token: by the last reply to a request with one
+ * that was 401 or a success. */
+enum vf_http_token {
+    VF_HTTP_TOKEN_UNUSED,
+    VF_HTTP_TOKEN_TAKEN,
+    VF_HTTP_TOKEN_REFUSED
+};
+enum vf_http_token vf_http_token(const struct vf_http *http);
+
 #endif

@@ -19,6 +19,8 @@ struct vf_mount_options {
     const char *source; /* shown in the first column of mount(8); as above */
     bool is_debug;      /* libfuse's own trace on standard error */
     bool is_allow_other;
+    vf_record_sink *sink; /* failures that callers were told of in short */
+    void *sink_context;
 };
 
 /*
@@ -46,6 +48,11 @@ void vf_mount_free(struct vf_mount *mount); /* NULL is allowed */
 /* Whether what is mounted at a path, on top, is a mount of this program. Asks
  * the kernel's table and not the file system, which may be dead. */
 bool vf_mount_is_ours(const char *mountpoint);
+
+/* Where a user has mounted with this program, dead mounts included: an array of
+ * paths, each freed with free(), and so is *ret. Errors: -ENOMEM, others of
+ * opening the kernel's table. */
+VF_MUST_CHECK int vf_mount_list(uid_t uid, char ***ret, size_t *ret_count);
 
 /*
  * Unmount what is mounted at a path, through umount2(2) or, for who may not,

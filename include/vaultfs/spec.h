@@ -97,6 +97,9 @@ struct vf_spec {
     struct vf_json *injection_location; /* environment_variable; as written */
     struct vf_json *metadata; /* an object of strings without VF_SPEC_NAME_KEY;
                                  NULL when omitted */
+    char *stored_name;        /* VF_SPEC_NAME_KEY of the metadata as written,
+                                 not empty; only for a credential inside a
+                                 vault spec */
 };
 
 /*
@@ -113,18 +116,87 @@ struct vf_spec {
  * could itself be a misplaced secret (long, or with a digit or another odd
  * character) is told by its position, and param names what it is in.
  *
- * A credential as a read shows it, given back as it is, is told apart from
- * other mistakes: err->param is then the secret that it lacks.
+ * A credential as a read shows it, written under a new name, is told apart
+ * from other mistakes: err->param is then the secret that it lacks.
  *
- * A missing secret is refused here; vf_spec_parse() is for a credential that
- * does not exist yet or whose secret is rotated.
+ * shown is the credential that has the name, as a read shows it, or NULL for a
+ * new name (W-edit). Either may be in either form. With it:
+ *
+ *   - A member whose value equals the one that is shown in its place is
+ *     accepted, at any depth, known to us or not, good by the rules above or
+ *     not. What is known is in the spec all the same, as it is shown: to
+ *     compare the spec with what is shown finds no difference, and a spec with
+ *     all its secrets can create what it describes. What is not known is left
+ *     out, and so is null. metadata may then have what it has already: more
+ *     keys, and values that are no strings.
+ *   - Another value of a member that we do not know is refused. Of one that we
+ *     know it is in the spec, also where no service can change it. The
+ *     exceptions: display_name is refused if another one is shown, and in the
+ *     spec where none is; null is the same as none given. updated_at may be
+ *     earlier than the one that is shown, as who writes twice what was read
+ *     once has it.
+ *   - While it describes the same credential (vf_spec_is_same_identity(), which
+ *     then is true of the spec), the secrets of what is shown may be missing,
+ *     each by itself: those of auth; of refresh where one is shown; of
+ *     token_endpoint_auth where one of the same type is shown. The document as
+ *     read is a spec without secrets.
+ *   - When it describes another credential, all is required as for a new one.
+ *     err->message says so of a missing secret, and err->param names it.
+ *
+ * Only a credential of a type that enum vf_auth_type has can be edited.
  *
  * Returns 0 and *ret, to be freed with vf_spec_free(), or -EINVAL, -EFBIG,
  * -ENOMEM.
  */
 VF_MUST_CHECK int vf_spec_parse(const void *text, size_t size,
+                                const char *shown, size_t shown_size,
                                 struct vf_spec **ret, struct vf_error *err);
 
 void vf_spec_free(struct vf_spec *spec); /* NULL is allowed; wipes */
+
+/* Whether it brings any secret: without, it only edits. */
+bool vf_spec_has_secret(const struct vf_spec *spec);
+
+/*
+ * Whether a spec describes the credential whose rendered text is given: the
+ * same auth type and the same mcp_server_url or secret_name.
+ */
+bool vf_spec_is_same_identity(const struct vf_spec *spec, const char *shown,
+                              size_t shown_size);
+
+/* Credentials in one vault spec. */
+#define VF_SPEC_CREDENTIALS_MAX 100
+
+/* A checked vault spec. Owns all that it points to. */
+struct vf_vault_spec {
+    char *display_name;       /* NULL when omitted */
+    struct vf_json *metadata; /* an object of strings; NULL when omitted */
+    struct vf_spec **credentials;
+    size_t count;
+};
+
+/*
+ * Check a vault spec: {"display_name", "metadata", "credentials": [...]}, each
+ * of them optional, of at most VF_SPEC_MAX bytes. display_name has 1 to 255
+ * characters, and all 16 keys of metadata are the user's. The credentials are
+ * in either form, each with its secret and checked as for a new name;
+ * err->param is then like "credentials[3].auth.token", and "credentials[3]" for
+ * one that describes the same credential, or has the same stored_name, as one
+ * before it.
+ *
+ * shown is a vault as a read of its .vault.json shows it, or NULL for a new
+ * one. With it, as above: a member that equals what is shown is accepted,
+ * another value of one that we do not know is refused, display_name and
+ * metadata are in the spec if they are given, equal or not. credentials are
+ * refused.
+ *
+ * Returns as vf_spec_parse(); freed with vf_vault_spec_free().
+ */
+VF_MUST_CHECK int vf_vault_spec_parse(const void *text, size_t size,
+                                      const char *shown, size_t shown_size,
+                                      struct vf_vault_spec **ret,
+                                      struct vf_error *err);
+
+void vf_vault_spec_free(struct vf_vault_spec *spec); /* NULL is allowed */
 
 #endif

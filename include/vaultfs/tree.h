@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+struct vf_journal;
 struct vf_tree;
 struct vf_node;
 struct vf_file;
@@ -42,6 +43,24 @@ struct vf_tree_watch {
     void *context;
 };
 
+/* What the control files tell of the tree. */
+struct vf_tree_stats {
+    uint64_t vaults, credentials; /* known at this moment */
+    uint64_t fresh_listings, stale_listings;
+    bool is_degraded;        /* the last request for a listing got no answer */
+    uint64_t lookups_cached; /* looks at a listing that needed no request */
+    uint64_t listings_fetched;
+    uint64_t scratch_files, scratch_bytes;
+    uint64_t scratch_unsent;   /* scratch files that hold a whole document */
+    uint64_t unknown_outcomes; /* creations that may have been done */
+};
+
+/* The text of a control file, below `.vaultfs/`: "status", "last_error",
+ * "errors", "metrics"; *ret is freed with free(). Called without a lock. */
+typedef int vf_tree_render(void *context, const char *name,
+                           const struct vf_tree_stats *stats, char **ret,
+                           size_t *ret_size);
+
 struct vf_tree_options {
     struct vf_service service; /* borrowed for the tree's life */
     int64_t ttl_ms;            /* how long a listing is taken as true */
@@ -54,6 +73,9 @@ struct vf_tree_options {
     vf_record_sink *sink; /* what no caller is told: failures, and changes that
                              were done after their caller left; no lock held */
     void *sink_context;
+    struct vf_journal *journal; /* borrowed for the tree's life; NULL: none */
+    vf_tree_render *render;     /* NULL: the control files are empty */
+    void *render_context;
 };
 
 VF_MUST_CHECK int vf_tree_new(const struct vf_tree_options *options,
@@ -93,6 +115,9 @@ struct vf_caller {
 };
 
 void vf_caller_interrupt(struct vf_tree *tree, struct vf_caller *caller);
+
+/* The process that the caller's thread belongs to; 0: unknown. */
+pid_t vf_caller_process(const struct vf_caller *caller);
 
 /*
  * A node as the kernel is to know it. Where a function returns one, the node
@@ -149,6 +174,12 @@ void vf_snapshot_free(struct vf_tree *tree, struct vf_snapshot *snapshot);
 VF_MUST_CHECK int vf_tree_check_writable(const struct vf_tree *tree,
                                          struct vf_error *err);
 
+/* Before modes, owner or times of a node are set, which changes nothing
+ * (E-meta): vf_tree_check_writable() but for the control directory, where
+ * touching `refresh` is vf_tree_refresh(). Never blocks. */
+VF_MUST_CHECK int vf_tree_touch(struct vf_tree *tree, struct vf_node *node,
+                                struct vf_error *err);
+
 /* W-vault. -EPERM for a scratch or dotted name, -EINVAL for one that is not
  * spelled as we spell names, -EEXIST: the name is taken, or another vault got
  * it while this one was made, which err then names. Blocks. */
@@ -168,20 +199,44 @@ VF_MUST_CHECK int vf_tree_unlink(struct vf_tree *tree,
                                  struct vf_error *err);
 
 /*
+ * E-rename, E-park, E-archive; flags as renameat2(2). Renaming a scratch file
+ * to an ordinary name commits what it holds, and renaming a credential to a
+ * scratch name parks it. -EOPNOTSUPP, never -EXDEV, between directories;
+ * -EINVAL for RENAME_EXCHANGE, and for a document that is not acceptable;
+ * -EEXIST with RENAME_NOREPLACE. Blocks.
+ */
+VF_MUST_CHECK int vf_tree_rename(struct vf_tree *tree,
+                                 struct vf_node *directory, const char *name,
+                                 struct vf_node *new_directory,
+                                 const char *new_name, unsigned flags,
+                                 struct vf_caller *caller,
+                                 struct vf_error *err);
+
+/* Where a symbolic link of the control directory leads; free() it. -EINVAL for
+ * what is no link. Never blocks. */
+VF_MUST_CHECK int vf_tree_readlink(struct vf_tree *tree, struct vf_node *node,
+                                   char **ret);
+
+/*
  * Open a file; flags as open(2). A file open for writing has a draft of its
  * own. *ret_is_unchanged: what was read of it through an earlier open is still
  * true. Blocks only for the outcome of a mutation that its caller left.
- * -EOPNOTSUPP for writing `.vault.json`, -EROFS, -ESTALE when the name is gone:
- * look it up again. Release it with vf_file_release(), also after the node was
- * forgotten.
+ * -EOPNOTSUPP for writing `.vault.json` where the service cannot change a
+ * vault, -EACCES for reading a scratch file, -EROFS, -ESTALE when the name is
+ * gone: look it up again. Release it with vf_file_release(), also after the
+ * node was forgotten.
  */
 VF_MUST_CHECK int vf_tree_open(struct vf_tree *tree, struct vf_node *node,
                                int flags, struct vf_caller *caller,
                                struct vf_file **ret, bool *ret_is_unchanged,
                                struct vf_error *err);
 
-/* A new name: an empty draft, unknown to the service. Without O_EXCL an
- * existing name is opened. Does not block. Errors as for mkdir and open. */
+/* A new name: an empty draft, unknown to the service; a vault's spec at the
+ * root, a credential's elsewhere. A scratch name gets a scratch file: what is
+ * written to it goes nowhere, -ENOSPC when there are too many. Without O_EXCL
+ * an existing name is opened. `.vault.json` that was removed comes back. Blocks
+ * and fails as open does; -EPERM for names of our own, -EINVAL and
+ * -ENAMETOOLONG for what is no name here, -EISDIR. */
 VF_MUST_CHECK int vf_tree_create(struct vf_tree *tree,
                                  struct vf_node *directory, const char *name,
                                  int flags, struct vf_caller *caller,
@@ -191,11 +246,13 @@ VF_MUST_CHECK int vf_tree_create(struct vf_tree *tree,
 
 /*
  * R-meta: the metadata as committed; a read from offset 0 sees one version
- * whole, and reads behind it see the same one. Copies at most size bytes and
- * returns how many. Never blocks.
+ * whole, and reads behind it see the same one. Of a scratch file, what this
+ * handle wrote; -EACCES when another one wrote it. Copies at most size bytes
+ * and returns how many. Never blocks.
  */
-size_t vf_file_read(struct vf_tree *tree, struct vf_file *file, void *buffer,
-                    size_t size, off_t offset);
+VF_MUST_CHECK ssize_t vf_file_read(struct vf_tree *tree, struct vf_file *file,
+                                   void *buffer, size_t size, off_t offset,
+                                   struct vf_error *err);
 
 /*
  * Add bytes to the draft. When they complete the document it is committed, and
@@ -207,6 +264,8 @@ size_t vf_file_read(struct vf_tree *tree, struct vf_file *file, void *buffer,
  *   -EINTR   the caller was interrupted: the same bytes at the same offset
  *            join the commit in flight
  *   others   from the service
+ * To a scratch file any bytes may be written anywhere below VF_SPEC_MAX, and
+ * -ENOSPC is for those beyond its share of locked memory.
  * A failure sticks until the draft is truncated to 0 (W-sticky); repeated, it
  * comes without a message. Writes on one node must not overlap.
  */
@@ -236,6 +295,10 @@ VF_MUST_CHECK int vf_file_flush(struct vf_tree *tree, struct vf_file *file,
 /* fsync(2): the outcome of the last commit. Blocks while one is in flight. */
 VF_MUST_CHECK int vf_file_sync(struct vf_tree *tree, struct vf_file *file,
                                struct vf_caller *caller, struct vf_error *err);
+
+/* What it holds and its size move by themselves: no cache may stand between a
+ * reader and vf_file_read(). */
+bool vf_file_is_live(const struct vf_file *file);
 
 /* The process that opened it, for records; 0: unknown. */
 pid_t vf_file_opener(const struct vf_file *file);

@@ -5,7 +5,6 @@ import errno
 import json
 import os
 import time
-from collections import Counter as Tally
 
 import pytest
 
@@ -289,25 +288,50 @@ def test_every_write_has_a_key_and_no_two_share_one(stage, proxy):
 # A POST that was read, and a kept-alive connection that closed without a byte
 
 
-def test_a_POST_on_a_dying_connection_is_sent_once(stage, proxy):
-    scene = stage()
+def posts_on_a_dying_connection(mount, proxy):
+    """What the service was sent of one write, the first time on a connection
+    that was used before."""
     warm = json.dumps(bearer(host="warm.example"))
-    assert scene.mount.sh(f"echo '{warm}' > prod/warm.json")
-    before = scene.held()
-    # The same connection is used again, and is the one that dies.
+    assert mount.sh(f"echo '{warm}' > prod/warm.json")
     used = {r.connection for r in proxy.of("POST", CREDENTIALS)}
     proxy.on("POST", CREDENTIALS, close_unanswered)
-    result = scene.mount.sh(WRITE)
+    result = mount.sh(WRITE)
+    assert result.status != 0
+    assert os.strerror(EREMOTEIO) in result.err
     posts = [r for r in proxy.of("POST", CREDENTIALS) if b"new.example" in r.body]
     assert posts, "nothing was sent"
     assert posts[0].connection in used, "the connection was not kept alive"
-    per_key = Tally(r.key for r in posts)
-    assert set(per_key.values()) == {1}, per_key
-    assert None not in per_key
     proxy.clear()
-    assert result.status != 0
-    assert os.strerror(EREMOTEIO) in result.err
-    assert scene.held() == before == scene.shown()
+    return posts
+
+
+def test_a_POST_on_a_dying_connection_is_repeated_by_us_alone(stage, proxy):
+    scene = stage()
+    posts = posts_on_a_dying_connection(scene.mount, proxy)
+    # Three attempts; a library that repeats by itself makes it four.
+    assert len(posts) == 3
+    keys = {r.key for r in posts}
+    assert len(keys) == 1 and None not in keys
+    assert scene.held()["prod"] == ["old.json", "warm.json"]
+    assert scene.shown() == scene.held()
+
+
+def test_without_keys_there_is_a_look_before_another_POST(mounts, services):
+    service = services("--dialect", "anthropic")
+    proxy = faultproxy.FaultProxy(service.port)
+    try:
+        service.make_vault("prod")
+        url = f"http://127.0.0.1:{proxy.port}{service.dialect.prefix}"
+        options = ("--dialect", "anthropic")
+        mount = mounts(*options, source=url, token=service.token)
+        first = posts_on_a_dying_connection(mount, proxy)[0]
+        assert first.key is None
+        sent = proxy.requests[proxy.requests.index(first) :]
+        methods = [r.method for r in sent if r.matches(r.method, CREDENTIALS)]
+        assert "POST POST" not in " ".join(methods)
+        assert mount.ls("prod") == ["warm.json"]
+    finally:
+        proxy.stop()
 
 
 def test_a_closed_connection_that_lost_nothing_is_no_failure(stage, proxy):
@@ -322,12 +346,12 @@ def test_a_closed_connection_that_lost_nothing_is_no_failure(stage, proxy):
 def test_a_lost_reply_to_a_create_makes_no_duplicate(stage, proxy):
     scene = stage()
     proxy.on("POST", CREDENTIALS, act_then_close, times=1)
-    first = scene.mount.sh(WRITE)
+    # It is repeated under its key, and answered as the first time.
+    assert scene.mount.sh(WRITE)
+    assert len(proxy.of("POST", CREDENTIALS)) == 2
     assert scene.held()["prod"] == ["new.json", "old.json"]
-    # Whatever was said, the next look shows the truth.
     assert scene.mount.ls("prod") == ["new.json", "old.json"]
     assert scene.mount.sh("cat prod/new.json")
-    assert first or os.strerror(EREMOTEIO) in first.err
     assert scene.mount.sh(WRITE)
     assert scene.held()["prod"] == ["new.json", "old.json"]
     assert scene.shown() == scene.held()
@@ -346,7 +370,7 @@ def test_a_lost_reply_to_every_create_makes_no_duplicate(stage, proxy):
 def test_a_lost_reply_to_a_delete_is_settled_by_the_next_look(stage, proxy):
     scene = stage()
     proxy.on("DELETE", CREDENTIAL, act_then_close, times=1)
-    scene.mount.sh("rm prod/old.json")
+    assert scene.mount.sh("rm prod/old.json")
     assert scene.held()["prod"] == []
     assert scene.mount.ls("prod") == []
     assert not os.path.exists(scene.mount / "prod/old.json")
@@ -355,7 +379,7 @@ def test_a_lost_reply_to_a_delete_is_settled_by_the_next_look(stage, proxy):
 def test_a_lost_reply_to_mkdir_makes_one_vault(stage, proxy):
     scene = stage()
     proxy.on("POST", VAULTS, act_then_close, times=1)
-    scene.mount.sh("mkdir fresh")
+    assert scene.mount.sh("mkdir fresh")
     assert scene.mount.sh("test -d fresh")
     names = [v["display_name"] for v in scene.service.vaults()]
     assert names.count("fresh") == 1
@@ -374,7 +398,7 @@ def test_a_lost_reply_to_a_rotation_keeps_one_credential(stage, proxy):
     scene = stage()
     proxy.on("POST", CREDENTIAL, act_then_close, times=1)
     command = OPERATIONS["rotate"][0]
-    scene.mount.sh(command)
+    assert scene.mount.sh(command)
     assert scene.mount.sh(command)
     assert scene.held()["prod"] == ["old.json"]
     assert scene.shown() == scene.held()

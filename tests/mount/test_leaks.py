@@ -286,6 +286,37 @@ def test_no_secret_stays_of_drafts_that_were_dropped(mount, service, canaries):
     assert_nothing_stayed(mount, service, canaries)
 
 
+def test_no_secret_stays_of_scratch_files(mount, service, canaries):
+    """Sent, removed, started over, replaced, or refused and then removed."""
+
+    def scratch(name, label, size):
+        spec = spec_of("bearer", f"h{size}.example", canaries, size, label)
+        document = json.dumps(spec).encode()
+        path = mount / f"prod/{name}"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.write(fd, document)
+        assert os.pread(fd, len(document) + 1, 0) == document
+        os.close(fd)
+        return path
+
+    for size in SIZES:
+        sent = scratch(f"sent{size}.tmp", "sent", size)
+        os.rename(sent, mount / f"prod/f{size}.json")
+        os.unlink(scratch("removed.tmp", "removed", size))
+        emptied = scratch("emptied.tmp", "emptied", size)
+        emptied.write_bytes(b"")
+        os.rename(scratch("over.tmp", "over", size), emptied)
+        with contextlib.suppress(OSError):
+            os.rename(emptied, mount / "prod/%zz.json")
+        with open(emptied, "ab") as file:
+            file.write(b"{")
+        with contextlib.suppress(OSError):
+            os.rename(emptied, mount / "prod/refused.json")
+        os.unlink(emptied)
+    assert len(mount.ls("prod")) == len(SIZES)
+    assert_nothing_stayed(mount, service, canaries)
+
+
 def only(canaries, name):
     class Some:
         made = [canary for canary in canaries.made if canary.name == name]

@@ -49,6 +49,28 @@ static void copy(char *field, size_t size, const void *data, size_t data_size)
     field[data_size] = '\0';
 }
 
+static void record_header(const struct vf_http_header *header,
+                          struct fake_request *ret)
+{
+    const struct {
+        const char *name;
+        char *field;
+    } known[] = {
+        {"Idempotency-Key", ret->key},       {"x-request-id", ret->request_id},
+        {"request-id", ret->request_id},     {"Accept", ret->accept},
+        {"anthropic-version", ret->version}, {"anthropic-beta", ret->beta},
+    };
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strcasecmp(header->name, known[i].name) != 0)
+            continue;
+        copy(known[i].field, sizeof(ret->key), header->value,
+             strlen(header->value));
+        return;
+    }
+    fail_msg("a header that was not expected: %s", header->name);
+}
+
 static void record(const struct vf_http_request *request,
                    struct fake_request *ret)
 {
@@ -57,19 +79,8 @@ static void record(const struct vf_http_request *request,
     ret->group = request->group;
     ret->at_ms = vf_clock_monotonic_ms();
     copy(ret->path, sizeof(ret->path), request->path, strlen(request->path));
-    for (size_t i = 0; i < request->headers_count; i++) {
-        const struct vf_http_header *header = &request->headers[i];
-        char *field =
-            strcasecmp(header->name, "Idempotency-Key") == 0 ? ret->key
-            : strcasecmp(header->name, "x-request-id") == 0  ? ret->request_id
-            : strcasecmp(header->name, "Accept") == 0        ? ret->accept
-                                                             : NULL;
-
-        if (field == NULL)
-            fail_msg("a header that was not expected: %s", header->name);
-        else
-            copy(field, sizeof(ret->key), header->value, strlen(header->value));
-    }
+    for (size_t i = 0; i < request->headers_count; i++)
+        record_header(&request->headers[i], ret);
     (void)snprintf(ret->token, sizeof(ret->token), "%s: %s%.*s",
                    request->token_header, request->token_prefix,
                    (int)vf_secret_size(request->token),

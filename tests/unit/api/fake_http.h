@@ -28,8 +28,10 @@ struct fake_request {
     char key[64];
     char request_id[64];
     char accept[64];
-    char token[64]; /* with the header's name and prefix */
-    char body[4096];
+    char version[64]; /* anthropic-version */
+    char beta[64];    /* anthropic-beta */
+    char token[64];   /* with the header's name and prefix */
+    char body[8192];
     bool is_body_secret;
     uint64_t group;
     int64_t at_ms;

@@ -50,7 +50,8 @@ static int check(const char *written, const char *shown, struct vf_error *err)
     struct vf_json *current = NULL;
     struct vf_spec *spec = NULL;
 
-    assert_int_equal(vf_spec_parse(written, strlen(written), &spec, NULL), 0);
+    assert_int_equal(
+        vf_spec_parse(written, strlen(written), NULL, 0, &spec, NULL), 0);
     if (shown != NULL)
         assert_int_equal(vf_json_parse(shown, strlen(shown), &current, NULL),
                          0);

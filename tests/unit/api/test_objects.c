@@ -264,9 +264,11 @@ static void an_object_that_was_not_asked_for_is_refused(void **state)
 static int read_page(const char *cursor, const char *text, struct vf_page *ret,
                      struct vf_error *err)
 {
+    const struct vf_page_wanted wanted = {
+        .which = VF_LIST_ACTIVE, .parent_id = "vault_1", .cursor = cursor};
     struct vf_json *json = parse(text);
-    int result = vf_page_read(&vf_dialect_qoder, credential, "vault_1", cursor,
-                              json, ret, err);
+    int result =
+        vf_page_read(&vf_dialect_qoder, credential, &wanted, json, ret, err);
 
     vf_json_free(json);
     return result;
@@ -401,7 +403,7 @@ static void a_deletion_is_confirmed_for_this_object(void **state)
 
 static bool is_same(const char *text, const struct vf_spec *spec)
 {
-    return vf_api_is_same_identity(text, strlen(text), spec);
+    return vf_spec_is_same_identity(spec, text, strlen(text));
 }
 
 static void identity_is_the_type_and_what_it_is_for(void **state)

@@ -21,7 +21,8 @@ static const char *redact_sized(const char *text, const void *secret,
 
     assert_int_equal(vf_secret_from(secret, size, &value, NULL), 0);
     const struct vf_secret *secrets[] = {NULL, value};
-    vf_redact_copy(field, sizeof(field), text, secrets, 2);
+    const struct vf_in_flight in_flight = {.secrets = secrets, .count = 2};
+    vf_redact_copy(field, sizeof(field), text, &in_flight);
     vf_secret_unref(value);
     return field;
 }

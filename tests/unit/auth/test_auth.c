@@ -272,24 +272,26 @@ static void the_first_source_that_is_configured_wins(void **state)
 /* A token in the environment is as secret when another one is used. */
 static void every_variable_is_wiped_whatever_the_source(void **state)
 {
+    static const char *const others[] = {"VF_TEST_OTHER", NULL};
     struct vf_auth_options options = {
         .token_file = write_file("token", "pt-file", 7, 0600),
         .token_env = "VF_TEST_NAMED",
         .default_env = defaults,
+        .other_env = others,
     };
     char empty[sizeof(TOKEN)] = {0};
     struct vf_auth *auth;
 
     for (size_t i = 0; i < 3; i++) {
         char entries[][40] = {"VF_TEST_NAMED=" TOKEN, "VF_TEST_FIRST=" TOKEN,
-                              "VF_TEST_SECOND=" TOKEN};
+                              "VF_TEST_SECOND=" TOKEN, "VF_TEST_OTHER=" TOKEN};
         const size_t from = options.token_env != NULL ? 0 : 1;
 
-        for (size_t k = from; k < 3; k++)
+        for (size_t k = from; k < 4; k++)
             assert_int_equal(putenv(entries[k]), 0);
         assert_int_equal(vf_auth_new(&options, &auth, NULL), 0);
         vf_auth_free(auth);
-        for (size_t k = from; k < 3; k++) {
+        for (size_t k = from; k < 4; k++) {
             const char *value = strchr(entries[k], '=') + 1;
 
             assert_memory_equal(value, empty, sizeof(empty));
@@ -297,6 +299,7 @@ static void every_variable_is_wiped_whatever_the_source(void **state)
         assert_null(getenv("VF_TEST_NAMED"));
         assert_null(getenv("VF_TEST_FIRST"));
         assert_null(getenv("VF_TEST_SECOND"));
+        assert_null(getenv("VF_TEST_OTHER"));
         if (options.token_file == NULL)
             options.token_env = NULL;
         options.token_file = NULL;

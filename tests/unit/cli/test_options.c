@@ -248,6 +248,7 @@ static void help_names_the_options_of_its_command_only(void **state)
     assert_non_null(strstr(mount.data, "--ttl SECONDS"));
     assert_non_null(strstr(mount.data, "(default 300)"));
     assert_null(strstr(mount.data, "--lazy"));
+    assert_null(strstr(mount.data, "--json"));
     assert_non_null(strstr(umount.data, "-l, --lazy"));
     assert_null(strstr(umount.data, "--ttl"));
     vf_buf_free(&mount);

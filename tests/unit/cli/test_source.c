@@ -25,11 +25,13 @@ static void each_source_has_its_address(void **state)
     static const struct {
         const char *text;
         struct {
-            const char *base_url, *unix_socket, *local_name;
+            const char *base_url, *unix_socket, *local_name, *dialect;
         } is;
     } cases[] = {
         {"qoder", {.base_url = "https://api.qoder.com/api/v1/cloud"}},
         {"qoder-cn", {.base_url = "https://api.qoder.com.cn/api/v1/cloud"}},
+        {"anthropic",
+         {.base_url = "https://api.anthropic.com/v1", .dialect = "anthropic"}},
         {"local", {.base_url = SOCKET_URL, .local_name = "default"}},
         {"local:a-b.c_9", {.base_url = SOCKET_URL, .local_name = "a-b.c_9"}},
         {"unix:/run/s", {.base_url = SOCKET_URL, .unix_socket = "/run/s"}},
@@ -46,6 +48,7 @@ static void each_source_has_its_address(void **state)
         assert_same(source.base_url, cases[i].is.base_url);
         assert_same(source.unix_socket, cases[i].is.unix_socket);
         assert_same(source.local_name, cases[i].is.local_name);
+        assert_same(source.dialect, cases[i].is.dialect);
         vf_source_done(&source);
     }
 }
@@ -74,7 +77,7 @@ static void what_is_no_source_is_refused(void **state)
     static const char *const texts[] = {
         "Qoder",     "qoder ",    "localhost", "ftp://h",    "unix:",
         "unix:s",    "local:",    "local:..",  "local:a/b",  "local:.a",
-        "/dev/sda1", "anthropic", "local:a b", "local:a\nb",
+        "/dev/sda1", "Anthropic", "local:a b", "local:a\nb",
     };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

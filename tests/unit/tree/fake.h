@@ -13,16 +13,20 @@ enum fake_op {
     FAKE_LIST_VAULTS,
     FAKE_LIST_CREDENTIALS,
     FAKE_CREATE_VAULT,
+    FAKE_UPDATE_VAULT,
+    FAKE_ARCHIVE_VAULT,
     FAKE_DELETE_VAULT,
     FAKE_CREATE,
     FAKE_GET,
     FAKE_UPDATE,
+    FAKE_RENAME,
     FAKE_DELETE,
     FAKE_ARCHIVE,
     FAKE_OPS
 };
 
-/* AFTER: the service has acted, and its reply is late or lost. */
+/* AFTER: the service has acted, and its reply is late or lost: a failure then
+ * says that the outcome is unknown, as ETIMEDOUT does always. */
 enum fake_when { FAKE_BEFORE, FAKE_AFTER };
 
 /* What lists show of an object. */
@@ -37,6 +41,12 @@ struct fake *fake_new(void);
 void fake_free(struct fake *fake);
 struct vf_service fake_service(struct fake *fake);
 
+/* As it starts: has_keys and can_update_credential, nothing else. */
+void fake_set_traits(struct fake *fake, const struct vf_service_traits *traits);
+/* A second active credential for an URL in a vault is refused: EEXIST. */
+void fake_set_unique(struct fake *fake, bool is_unique);
+/* A vault without a first credential is refused: ENODATA. */
+void fake_set_wants_credential(struct fake *fake, bool wants_credential);
 void fake_set_page_size(struct fake *fake, size_t size);
 /* Lists say for ever that there is more: the first page again and again, or
  * objects that were not there before. */
@@ -54,9 +64,14 @@ char *fake_trace(struct fake *fake);
 /* Requests of a kind fail with a positive errno; 0 ends that. */
 void fake_fail(struct fake *fake, enum fake_op op, enum fake_when when,
                int code);
-/* As above, BEFORE, and the first few still succeed. */
+/* The next one alone. */
+void fake_fail_once(struct fake *fake, enum fake_op op, enum fake_when when,
+                    int code);
+/* As fake_fail(), BEFORE, and the first few still succeed. */
 void fake_fail_after(struct fake *fake, enum fake_op op, unsigned good,
                      int code);
+/* The field that failures name from now on; borrowed. */
+void fake_set_param(struct fake *fake, const char *param);
 /* Requests of a kind wait until fake_let_go(). */
 void fake_hold(struct fake *fake, enum fake_op op, enum fake_when when);
 /* Until that many requests of a kind wait. */
@@ -74,11 +89,18 @@ void fake_touch(struct fake *fake, const char *id);
 void fake_remove(struct fake *fake, const char *id);
 void fake_set_lag(struct fake *fake, const char *id, enum fake_lag lag);
 
-/* What is there. The id under which the newest object of a name was made. */
+/* What is there: active objects; whether it was not deleted. The id under which
+ * the newest object of a name was made. */
 size_t fake_size(struct fake *fake, const char *vault);
 bool fake_has(struct fake *fake, const char *id);
 const char *fake_find(struct fake *fake, const char *name);
 /* Times that an object was changed. */
 unsigned fake_revision(struct fake *fake, const char *id);
+bool fake_is_archived(struct fake *fake, const char *id);
+/* Borrowed until it changes. */
+const char *fake_secret(struct fake *fake, const char *id);
+const char *fake_metadata(struct fake *fake, const char *id);
+/* The idempotency key that the last creation came under. */
+const char *fake_last_key(struct fake *fake);
 
 #endif

@@ -270,11 +270,37 @@ int save(struct harness *h, const char *name, const char *text)
     return result;
 }
 
+int save_in(struct harness *h, struct vf_node *directory, const char *name,
+            const char *text, struct vf_error *err)
+{
+    struct vf_caller caller = {.tid = gettid()};
+    struct vf_file *file;
+    struct vf_entry entry;
+
+    assert_int_equal(vf_tree_create(h->tree, directory, name,
+                                    O_WRONLY | O_CREAT, &caller, &entry, &file,
+                                    NULL),
+                     0);
+    vf_tree_forget(h->tree, entry.node, 1);
+    int result =
+        vf_file_write(h->tree, file, text, strlen(text), 0, &caller, err);
+    assert_int_equal(close_file(h, file), 0);
+    return result;
+}
+
 int unlink_name(struct harness *h, const char *name)
 {
     struct vf_caller caller = {0};
 
     return vf_tree_unlink(h->tree, h->vault, name, &caller, NULL);
+}
+
+int rename_name(struct harness *h, const char *name, const char *new_name)
+{
+    struct vf_caller caller = {0};
+
+    return vf_tree_rename(h->tree, h->vault, name, h->vault, new_name, 0,
+                          &caller, NULL);
 }
 
 int make_vault(struct harness *h, const char *name)
@@ -326,7 +352,7 @@ void assert_content(struct harness *h, struct vf_node *node, const char *part)
 {
     struct vf_file *file = open_for(h, node, O_RDONLY);
     char text[1024];
-    size_t size = vf_file_read(h->tree, file, text, sizeof(text) - 1, 0);
+    size_t size = vf_file_read(h->tree, file, text, sizeof(text) - 1, 0, NULL);
 
     text[size] = '\0';
     assert_int_equal(close_file(h, file), 0);
@@ -400,6 +426,12 @@ int run_unlink(struct task *task)
 {
     return vf_tree_unlink(task->h->tree, task->node, task->name, &task->caller,
                           &task->err);
+}
+
+int run_rename(struct task *task)
+{
+    return vf_tree_rename(task->h->tree, task->node, task->name, task->node,
+                          task->text, 0, &task->caller, &task->err);
 }
 
 int run_mkdir(struct task *task)

@@ -73,7 +73,12 @@ int put(struct harness *h, struct vf_file *file, const char *text,
 int close_file(struct harness *h, struct vf_file *file);
 /* What `cat > name` does; returns what the write returned. */
 int save(struct harness *h, const char *name, const char *text);
+/* The same in another directory, by this process. */
+int save_in(struct harness *h, struct vf_node *directory, const char *name,
+            const char *text, struct vf_error *err);
 int unlink_name(struct harness *h, const char *name);
+/* In the vault. */
+int rename_name(struct harness *h, const char *name, const char *new_name);
 int make_vault(struct harness *h, const char *name);
 int remove_vault(struct harness *h, const char *name);
 
@@ -109,6 +114,7 @@ int run_write(struct task *task);
 int run_truncate(struct task *task);
 int run_sync(struct task *task);
 int run_unlink(struct task *task);
+int run_rename(struct task *task); /* text: the new name */
 int run_mkdir(struct task *task);
 int run_rmdir(struct task *task);
 

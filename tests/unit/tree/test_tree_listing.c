@@ -328,14 +328,16 @@ static void r_meta_a_reader_sees_one_version_whole(void **state)
     assert_int_equal(save(h, "a.json", SPEC), 0);
     struct vf_node *node = look(h, h->vault, "a.json");
     struct vf_file *file = open_for(h, node, O_RDONLY);
-    assert_int_equal(vf_file_read(h->tree, file, first, 7, 0), 7);
+    assert_int_equal(vf_file_read(h->tree, file, first, 7, 0, NULL), 7);
     assert_int_equal(save(h, "a.json", SPEC), 0);
-    size_t size = vf_file_read(h->tree, file, second, sizeof(second) - 1, 7);
+    size_t size =
+        vf_file_read(h->tree, file, second, sizeof(second) - 1, 7, NULL);
     assert_int_equal(size, (size_t)stat_of(h, node).st_size - 7);
     assert_non_null(strstr(second, "\"revision\": 0"));
-    assert_int_equal(vf_file_read(h->tree, file, second, 199, 0), size + 7);
+    assert_int_equal(vf_file_read(h->tree, file, second, 199, 0, NULL),
+                     size + 7);
     assert_non_null(strstr(second, "\"revision\": 1"));
-    assert_int_equal(vf_file_read(h->tree, file, second, 199, 1000), 0);
+    assert_int_equal(vf_file_read(h->tree, file, second, 199, 1000, NULL), 0);
     assert_int_equal(close_file(h, file), 0);
 }
 

@@ -169,7 +169,103 @@ static void check(struct harness *h)
                      fake_size(h->fake, "") + fake_size(h->fake, h->vault_id));
 }
 
-static void a_failed_allocation_is_told_and_forgotten(void **state)
+static int try_archive(struct harness *h, struct vf_node *directory,
+                       const char *name)
+{
+    struct vf_caller caller = {0};
+    struct vf_node *archive = NULL;
+    int result = try_look(h, directory, ".archive", &archive);
+
+    if (result == 0)
+        result = try_list(h, archive);
+    if (result < 0)
+        return result;
+    result = vf_tree_rename(h->tree, directory, name, archive, name, 0, &caller,
+                            NULL);
+    (void)is_done(try_list(h, archive));
+    return result;
+}
+
+static void work_on_archives(struct harness *h)
+{
+    struct vf_node *node = NULL, *links = NULL;
+
+    if (is_done(try_look(h, h->root, ".vaultfs", &node)) &&
+        is_done(try_look(h, node, "by-id", &links))) {
+        (void)is_done(try_list(h, links));
+        (void)is_done(try_look(h, links, h->vault_id, &node));
+    }
+    if (!is_done(try_look(h, h->root, "prod", &h->vault)))
+        return;
+    if (is_done(try_list(h, h->vault)))
+        (void)is_done(try_archive(h, h->vault, "a.json"));
+    (void)is_done(try_archive(h, h->root, "prod"));
+}
+
+static void check_archives(struct harness *h)
+{
+    bool is_vault_archived = fake_is_archived(h->fake, h->vault_id);
+    bool is_archived = fake_is_archived(h->fake, "vcred_a");
+    struct vf_node *directory = h->root;
+
+    vf_tree_refresh(h->tree);
+    assert_names(h, h->root, is_vault_archived ? "" : "prod ");
+    if (is_vault_archived)
+        directory = look(h, h->root, ".archive");
+    h->vault = look(h, directory, "prod");
+    assert_names(h, h->vault,
+                 is_archived && !is_vault_archived ? "b.json "
+                                                   : "a.json b.json ");
+    if (!is_vault_archived)
+        assert_names(h, look(h, h->vault, ".archive"),
+                     is_archived ? "a.json " : "");
+    harness_wait_idle(h);
+}
+
+static void work_on_renames(struct harness *h)
+{
+    static const char *const moves[][2] = {
+        {"x.tmp", "y.tmp"},   {"y.tmp", "new.json"}, {"b.json", "b.json~"},
+        {"b.json~", "b.bak"}, {"b.bak", "b.json"},   {"b.json", "c.json"},
+        {"a.json", "c.json"}, {"c.json", "c.json~"}, {"c.json~", "d.json"},
+    };
+
+    if (!is_done(try_look(h, h->root, "prod", &h->vault)) ||
+        !is_done(try_list(h, h->vault)))
+        return;
+    (void)is_done(try_save(h, "x.tmp"));
+    for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
+        int result = rename_name(h, moves[i][0], moves[i][1]);
+
+        /* What comes before it failed: the name is not there, or empty. */
+        if (result != -ENOENT && (i != 1 || result != -EINVAL))
+            (void)is_done(result);
+    }
+}
+
+/* What is there has a name, be it a parked one. */
+static void check_renames(struct harness *h)
+{
+    static const char *const names[] = {"a.json",  "b.json", "c.json", "d.json",
+                                        "b.json~", "b.bak",  "c.json~"};
+    size_t count = 0;
+
+    vf_tree_refresh(h->tree);
+    h->vault = look(h, h->root, "prod");
+    assert_int_equal(try_list(h, h->vault), 0);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        count += look_up(h, h->vault, names[i]) == 0;
+    count += look_up(h, h->vault, "new.json") == 0;
+    assert_int_equal(count, fake_size(h->fake, h->vault_id));
+    assert_true(fake_has(h->fake, "vcred_a"));
+    assert_int_equal(try_save(h, "last.json"), 0);
+    harness_wait_idle(h);
+    assert_int_equal(vf_tree_count(h->tree),
+                     fake_size(h->fake, "") + fake_size(h->fake, h->vault_id));
+}
+
+static void fail_each_allocation(void **state, void (*use)(struct harness *h),
+                                 void (*judge)(struct harness *h))
 {
     const struct vf_tree_options options = harness_options();
     bool is_over = false;
@@ -183,20 +279,37 @@ static void a_failed_allocation_is_told_and_forgotten(void **state)
         has_failed = false;
         countdown = n;
         is_armed = true;
-        work(h);
+        use(h);
         harness_wait_idle(h);
         is_armed = false;
         is_over = !has_failed;
-        check(h);
+        judge(h);
         assert_true(n > 20 || !is_over);
         harness_teardown(state);
     }
+}
+
+static void a_failed_allocation_is_told_and_forgotten(void **state)
+{
+    fail_each_allocation(state, work, check);
+}
+
+static void archives_bear_it_too(void **state)
+{
+    fail_each_allocation(state, work_on_archives, check_archives);
+}
+
+static void renames_bear_it_too(void **state)
+{
+    fail_each_allocation(state, work_on_renames, check_renames);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failed_allocation_is_told_and_forgotten),
+        cmocka_unit_test(archives_bear_it_too),
+        cmocka_unit_test(renames_bear_it_too),
     };
 
     return cmocka_run_group_tests_name("tree memory", tests, NULL, NULL);

@@ -80,7 +80,7 @@ static void act_read(struct actor *actor)
                           &file, &is_unchanged, NULL);
     expect(actor, result, -ESTALE);
     if (result == 0) {
-        (void)vf_file_read(tree, file, text, sizeof(text), 0);
+        (void)!vf_file_read(tree, file, text, sizeof(text), 0, NULL);
         (void)vf_file_release(tree, file, NULL);
     }
     vf_tree_forget(tree, entry.node, 1);
@@ -180,7 +180,8 @@ static void assert_agreement(struct harness *h)
     for (size_t i = 1; vf_snapshot_name(snapshot, i) != NULL; i++, count++) {
         vf_snapshot_entry(h->tree, snapshot, i, false, &entry);
         struct vf_file *file = open_for(h, entry.node, O_RDONLY);
-        text[vf_file_read(h->tree, file, text, sizeof(text) - 1, 0)] = '\0';
+        text[vf_file_read(h->tree, file, text, sizeof(text) - 1, 0, NULL)] =
+            '\0';
         id = strstr(text, "vcred_");
         assert_non_null(id);
         *strchr(id, '"') = '\0';

@@ -3,8 +3,11 @@
  * Making vaults, and removing what there is (W-vault, W-delete).
  */
 #include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "harness.h"
+#include "internal.h"
 
 #define OTHER_URL "https://other.example.com/mcp"
 
@@ -57,6 +60,58 @@ static void w_delete_archives_when_told_to(void **state)
     assert_int_equal(unlink_name(h, "a.json"), 0);
     assert_int_equal(fake_count(h->fake, FAKE_ARCHIVE), 1);
     assert_int_equal(fake_count(h->fake, FAKE_DELETE), 0);
+}
+
+/* So that a document without its secret can be told what it lost. */
+static void w_delete_remembers_who_deleted_what(void **state)
+{
+    struct harness *h = *state;
+    struct vf_caller caller = {.tid = getpid()};
+    char name[16];
+
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    const char *id = fake_find(h->fake, "a.json");
+    assert_int_equal(vf_tree_unlink(h->tree, h->vault, "a.json", &caller, NULL),
+                     0);
+    for (unsigned i = 1; i < VF_REMOVALS; i++) {
+        snprintf(name, sizeof(name), "%u.json", i);
+        assert_int_equal(save(h, name, SPEC), 0);
+        assert_int_equal(unlink_name(h, name), 0);
+    }
+    pthread_mutex_lock(&h->tree->lock);
+    const struct vf_removal *removal =
+        vf_removal_find(h->tree, h->vault, "a.json", getpid());
+    assert_non_null(removal);
+    assert_string_equal(removal->id, id);
+    assert_null(vf_removal_find(h->tree, h->vault, "a.json", getppid()));
+    assert_null(vf_removal_find(h->tree, h->root, "a.json", getpid()));
+    harness_advance_ms(60000);
+    assert_null(vf_removal_find(h->tree, h->vault, "a.json", getpid()));
+    pthread_mutex_unlock(&h->tree->lock);
+}
+
+static void w_delete_at_the_root(void **state)
+{
+    static const char *const names[] = {"spec.json", "a.tmp"};
+    struct harness *h = *state;
+    struct vf_caller caller = {0};
+    struct vf_file *file;
+    struct vf_entry entry;
+
+    assert_int_equal(vf_tree_unlink(h->tree, h->root, "prod", &caller, NULL),
+                     -EISDIR);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(vf_tree_create(h->tree, h->root, names[i], O_WRONLY,
+                                        &caller, &entry, &file, NULL),
+                         0);
+        vf_tree_forget(h->tree, entry.node, 1);
+        assert_int_equal(close_file(h, file), 0);
+        assert_int_equal(look_up(h, h->root, names[i]), 0);
+        assert_int_equal(
+            vf_tree_unlink(h->tree, h->root, names[i], &caller, NULL), 0);
+        assert_int_equal(look_up(h, h->root, names[i]), -ENOENT);
+    }
+    assert_int_equal(fake_count(h->fake, FAKE_OPS), 0);
 }
 
 static void w_delete_a_drafts_handle_answers_enoent(void **state)
@@ -349,6 +404,8 @@ int main(void)
         TEST(w_delete_a_failure_keeps_the_name),
         cmocka_unit_test_teardown(w_delete_archives_when_told_to,
                                   harness_teardown),
+        TEST(w_delete_remembers_who_deleted_what),
+        TEST(w_delete_at_the_root),
         TEST(w_delete_a_drafts_handle_answers_enoent),
         TEST(w_delete_drops_the_drafts_of_what_goes),
         TEST(w_delete_a_credentials_handle_does_not_bring_it_back),

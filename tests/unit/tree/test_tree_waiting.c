@@ -435,11 +435,11 @@ static void a_document_that_was_never_sent_is_wiped_all_the_same(void **state)
     task_wait_waiting(&write);
     task_interrupt(&write);
     assert_int_equal(task_join(&write), -EINTR);
-    unsigned before = harness_specs_freed();
+    unsigned before = harness_secrets_dropped();
     fake_let_go(h->fake, FAKE_DELETE);
     assert_int_equal(task_join(&removal), 0);
     harness_wait_idle(h);
-    assert_int_equal(harness_specs_freed(), before + 1);
+    assert_int_equal(harness_secrets_dropped(), before + 1);
     assert_int_equal(harness_records(h), 1);
     assert_int_equal(h->record_code, ENOENT);
     assert_int_equal(close_file(h, file), 0);

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+#include "stage.h"
+
+static void what_passes_is_asked_again_under_the_same_key(void **state)
+{
+    SCRIPT({.status = 503}, {.status = 429, .retry_after_s = 1 + 3},
+           {.status = 201, .body = CREDENTIAL});
+    int64_t start = now_ms;
+    assert_int_equal(create_bearer("s", NULL), 0);
+    assert_int_equal(fake_http_count(), 3);
+    for (unsigned i = 2; i <= 3; i++) {
+        assert_string_equal(fake_http_request(i)->key,
+                            fake_http_request(1)->key);
+        assert_string_equal(fake_http_request(i)->request_id,
+                            fake_http_request(1)->request_id);
+        assert_string_equal(fake_http_request(i)->body,
+                            fake_http_request(1)->body);
+    }
+    assert_in_range(fake_http_request(2)->at_ms - start, 375, 500);
+    assert_int_equal(fake_http_request(3)->at_ms - fake_http_request(2)->at_ms,
+                     3000);
+}
+
+static void after_three_attempts_the_last_reason_is_told(void **state)
+{
+    struct vf_error err;
+
+    SCRIPT({.status = 500}, {.silence = ECONNREFUSED},
+           {.status = 429, .body = ENVELOPE("rate_limit_error", "slow down")});
+    assert_int_equal(list_code(&err), -EBUSY);
+    assert_int_equal(fake_http_count(), 3);
+    assert_int_equal(err.code, EBUSY);
+    assert_int_equal(err.http_status, 429);
+    assert_string_equal(err.type, "rate_limit_error");
+    assert_string_equal(err.message, "slow down");
+    assert_string_equal(err.request_id, "from-body");
+}
+
+static void a_pause_beyond_the_deadline_is_not_waited_for(void **state)
+{
+    int64_t start = now_ms;
+    struct vf_error err;
+
+    SCRIPT({.status = 429, .retry_after_s = 1 + DEADLINE_MS / 1000});
+    assert_int_equal(list_code(&err), -EBUSY);
+    assert_int_equal(fake_http_count(), 1);
+    assert_int_equal(now_ms, start);
+}
+
+/* No reply, and no knowing. */
+#define LOST                                                                   \
+    {                                                                          \
+        .silence = EREMOTEIO, .fate = VF_HTTP_UNKNOWN                          \
+    }
+
+static void W_idempotent_a_lost_reply_is_repeated_under_the_same_key(
+    void **state)
+{
+    char key[VF_UUID_SIZE];
+
+    memcpy(key, stage_key, sizeof(key));
+    SCRIPT(LOST, LOST, {.status = 201, .body = CREDENTIAL});
+    assert_int_equal(create_bearer("s", NULL), 0);
+    for (unsigned i = 1; i <= 3; i++)
+        assert_string_equal(fake_http_request(i)->key, key);
+    assert_string_equal(stage_key, key);
+}
+
+static void the_key_is_kept_as_long_as_the_outcome_is_open(void **state)
+{
+    static const struct {
+        struct fake_answer answer;
+        bool is_kept, is_unknown;
+    } cases[] = {
+        {{.silence = ETIMEDOUT, .fate = VF_HTTP_UNKNOWN}, true, true},
+        {{.silence = ETIMEDOUT, .fate = VF_HTTP_NOT_SENT}, true, false},
+        {{.silence = EPROTO, .fate = VF_HTTP_NOT_SENT}, true, false},
+        {{.status = 408, .should_retry = "false"}, true, true},
+        {{.status = 429, .should_retry = "false"}, true, false},
+        {{.status = 500, .should_retry = "false"}, true, true},
+        {{.status = 502, .should_retry = "false"}, true, true},
+        {{.status = 503, .should_retry = "false"}, true, false},
+        {{.status = 504, .should_retry = "false"}, true, true},
+        {{.status = 200, .body = "<html>"}, true, true},
+        {{.status = 201}, true, true},
+        {{.status = 400}, false, false},
+        {{.status = 401}, false, false},
+        {{.status = 409}, false, false},
+        {{.status = 501}, false, false},
+    };
+    struct vf_error err;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char key[VF_UUID_SIZE];
+
+        memcpy(key, stage_key, sizeof(key));
+        fake_http_script(&cases[i].answer, 1);
+        assert_true(create_bearer("s", &err) < 0);
+        assert_int_equal(strcmp(stage_key, key) == 0, cases[i].is_kept);
+        assert_true(is_uuid4(stage_key));
+        assert_int_equal(err.is_unknown, cases[i].is_unknown);
+        assert_int_equal(strstr(err.message, "outcome is unknown") != NULL,
+                         cases[i].is_unknown);
+    }
+}
+
+/* What a later reply says of the attempt whose reply was lost. */
+static void only_a_reply_that_decides_settles_a_lost_one(void **state)
+{
+    static const struct {
+        struct fake_answer answer;
+        bool is_unknown;
+    } cases[] = {
+        {{.status = 400}, false},
+        {{.status = 422}, false},
+        {{.status = 404}, false},
+        {{.status = 403}, true},
+        {{.status = 409}, true},
+        {{.status = 429, .should_retry = "false"}, true},
+        {{.status = 503, .should_retry = "false"}, true},
+        {{.silence = ETIMEDOUT, .fate = VF_HTTP_NOT_SENT}, true},
+    };
+    struct vf_error err;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char key[VF_UUID_SIZE];
+
+        memcpy(key, stage_key, sizeof(key));
+        SCRIPT(LOST, cases[i].answer);
+        assert_true(create_bearer("s", &err) < 0);
+        assert_int_equal(fake_http_count(), 2);
+        assert_int_equal(err.is_unknown, cases[i].is_unknown);
+        assert_int_equal(strcmp(stage_key, key) == 0, cases[i].is_unknown);
+    }
+}
+
+static void a_creation_without_keys_is_not_repeated_once_it_was_sent(
+    void **state)
+{
+    static const int codes[] = {EREMOTEIO, EBADMSG, ETIMEDOUT};
+    struct vf_error err;
+
+    for (size_t i = 0; i < 3; i++) {
+        SCRIPT({.silence = codes[i], .fate = VF_HTTP_UNKNOWN});
+        assert_int_equal(create_bearer("s", &err), -codes[i]);
+        assert_int_equal(fake_http_count(), 1);
+        assert_true(err.is_unknown);
+        assert_string_equal(err.request_id, fake_http_request(1)->request_id);
+        assert_string_equal(fake_http_request(1)->key, "");
+    }
+    SCRIPT({.status = 500});
+    assert_int_equal(create_bearer("s", &err), -EREMOTEIO);
+    assert_true(err.is_unknown);
+}
+
+static void what_is_the_same_when_done_twice_is_repeated_without_keys(
+    void **state)
+{
+    static const char shown[] =
+        CREDENTIAL_WITH("https://a/b", "\"metadata\":{}," TIMES);
+    struct vf_spec *spec =
+        parse_spec("{\"auth\":{\"type\":\"static_bearer\",\"mcp_server_url\":"
+                   "\"https://a/b\",\"token\":\"s\"}}",
+                   NULL);
+
+    SCRIPT(LOST, {.status = 500}, {.status = 200, .body = CREDENTIAL});
+    assert_int_equal(update(NULL, spec, shown, NULL, NULL), 0);
+    assert_int_equal(fake_http_count(), 3);
+    vf_spec_free(spec);
+    SCRIPT(LOST, LOST, {.status = 204});
+    assert_int_equal(delete_vault(NULL), 0);
+}
+
+static void archived_already_is_archived_after_a_lost_reply(void **state)
+{
+    struct vf_error err;
+
+    SCRIPT(LOST, {.status = 409, .body = ENVELOPE("conflict_error", "is so")});
+    assert_int_equal(archive(&err), 0);
+    SCRIPT({.status = 409});
+    assert_int_equal(archive(&err), -EBUSY);
+    assert_false(err.is_unknown);
+    SCRIPT(LOST, {.status = 404});
+    assert_int_equal(archive(&err), -ENOENT);
+}
+
+static void a_post_that_was_not_sent_is_repeated(void **state)
+{
+    SCRIPT({.silence = ECONNREFUSED, .fate = VF_HTTP_NOT_SENT},
+           {.status = 201, .body = CREDENTIAL});
+    assert_int_equal(create_bearer("s", NULL), 0);
+    assert_string_equal(fake_http_request(1)->key, fake_http_request(2)->key);
+}
+
+static void a_deletion_is_repeated_until_the_thing_is_gone(void **state)
+{
+    SCRIPT(
+        {.silence = EREMOTEIO, .fate = VF_HTTP_UNKNOWN},
+        {.status = 404, .body = ENVELOPE("not_found_error", "no such vault")});
+    assert_int_equal(delete_vault(NULL), 0);
+    assert_int_equal(fake_http_count(), 2);
+}
+
+static void use_second_token(unsigned number)
+{
+    if (number == 1)
+        stage_write_token("pt-second-token");
+}
+
+static void a_refused_token_is_replaced_once_with_a_new_key(void **state)
+{
+    SCRIPT({.status = 401}, {.status = 201, .body = CREDENTIAL});
+    fake_http_hook = use_second_token;
+    assert_int_equal(create_bearer("s", NULL), 0);
+    assert_string_equal(fake_http_request(2)->token,
+                        "Authorization: Bearer pt-second-token");
+    assert_string_not_equal(fake_http_request(1)->key,
+                            fake_http_request(2)->key);
+}
+
+/* Under another key it may be made twice, under the same one nothing comes of
+ * it. */
+static void a_creation_that_was_lost_before_its_token_is_over(void **state)
+{
+    char key[VF_UUID_SIZE];
+    struct vf_error err;
+
+    memcpy(key, stage_key, sizeof(key));
+    SCRIPT(LOST, {.status = 401});
+    fake_http_hook = use_second_token;
+    assert_int_equal(create_bearer("s", &err), -EKEYREJECTED);
+    assert_true(err.is_unknown);
+    assert_string_equal(stage_key, key);
+
+    SCRIPT(LOST, {.status = 401}, {.status = 204});
+    stage_write_token("pt-third-token");
+    assert_int_equal(delete_vault(NULL), 0);
+}
+
+static void a_refused_token_costs_no_attempt(void **state)
+{
+    SCRIPT({.status = 401}, {.status = 503}, {.status = 503},
+           {.status = 201, .body = CREDENTIAL});
+    fake_http_hook = use_second_token;
+    assert_int_equal(create_bearer("s", NULL), 0);
+}
+
+static void use_another_token(unsigned number)
+{
+    stage_write_token(number == 1 ? "pt-second-token" : "pt-third-token");
+}
+
+static void a_second_refusal_is_the_end(void **state)
+{
+    struct vf_error err;
+
+    SCRIPT({.status = 401}, {.status = 401});
+    fake_http_hook = use_another_token;
+    assert_int_equal(create_bearer("s", &err), -EKEYREJECTED);
+    assert_int_equal(fake_http_count(), 2);
+    assert_int_equal(err.code, EKEYREJECTED);
+}
+
+static void the_same_token_again_is_not_tried(void **state)
+{
+    struct vf_error err;
+
+    SCRIPT({.status = 401,
+            .body = ENVELOPE("TOKEN_INVALID", "pt-first-token is no good")});
+    assert_int_equal(list_code(&err), -EKEYREJECTED);
+    assert_int_equal(fake_http_count(), 1);
+    assert_int_equal(err.http_status, 401);
+    assert_string_equal(err.type, "TOKEN_INVALID");
+    assert_non_null(strstr(err.message, "[...] is no good; "));
+    assert_non_null(strstr(err.message, stage_token_path));
+}
+
+static void shut_down(void)
+{
+    vf_api_shutdown(stage.api);
+}
+
+static void a_pause_ends_when_the_api_is_shut_down(void **state)
+{
+    SCRIPT({.status = 503});
+    pause_hook = shut_down;
+    assert_int_equal(list_code(NULL), -ECANCELED);
+    assert_int_equal(fake_http_count(), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_passes_is_asked_again_under_the_same_key),
+        TEST(after_three_attempts_the_last_reason_is_told),
+        TEST(a_pause_beyond_the_deadline_is_not_waited_for),
+        TEST(W_idempotent_a_lost_reply_is_repeated_under_the_same_key),
+        TEST(the_key_is_kept_as_long_as_the_outcome_is_open),
+        TEST(only_a_reply_that_decides_settles_a_lost_one),
+        TEST_OF("anthropic",
+                a_creation_without_keys_is_not_repeated_once_it_was_sent),
+        TEST_OF("anthropic",
+                what_is_the_same_when_done_twice_is_repeated_without_keys),
+        TEST(archived_already_is_archived_after_a_lost_reply),
+        TEST(a_post_that_was_not_sent_is_repeated),
+        TEST(a_deletion_is_repeated_until_the_thing_is_gone),
+        TEST(a_refused_token_is_replaced_once_with_a_new_key),
+        TEST(a_creation_that_was_lost_before_its_token_is_over),
+        TEST(a_refused_token_costs_no_attempt),
+        TEST(a_second_refusal_is_the_end),
+        TEST(the_same_token_again_is_not_tried),
+        TEST(a_pause_ends_when_the_api_is_shut_down),
+    };
+
+    return cmocka_run_group_tests(tests, stage_make_token, stage_remove_token);
+}
