@@ -12,9 +12,14 @@ build_packages=(
     ca-certificates)
 demo_packages=(jq tar gzip grep util-linux)
 test_packages=(
-    libcmocka-dev clang-format python3 python3-pytest
+    libcmocka-dev clang-format
+    python3 python3-pytest python3-pytest-xdist python3-hypothesis
     bash dash jq git rsync tar gzip grep sed coreutils findutils diffutils
-    procps util-linux binutils curl strace)
+    procps util-linux binutils curl strace mandoc perl)
+# The tools of tests/tools and tests/interop, as command:package. A machine that
+# cannot have one of them runs the other tests, and skips those that want it.
+tool_packages=(
+    vim:vim nano:nano emacs:emacs-nox sponge:moreutils node:nodejs npm:npm)
 
 # Install those of the named Debian packages that are missing. When none is,
 # apt is not touched.
@@ -49,6 +54,18 @@ install_missing() {
             { apt-get -qq update >"$log" 2>&1 && install "$@"; } ||
             { cat "$log" >&2; exit 1; }
         rm -f "$log"' install "${missing[@]}"
+}
+
+# As above, for tools that tests can do without.
+install_tools() { # COMMAND:PACKAGE...
+    local tool missing=()
+
+    for tool in "$@"; do
+        command -v "${tool%%:*}" >/dev/null || missing+=("${tool#*:}")
+    done
+    ((${#missing[@]})) || return 0
+    install_missing "${missing[@]}" ||
+        echo "not installed: ${missing[*]}; tests that want them are skipped" >&2
 }
 
 # build DIRECTORY [MESON-OPTION]...: configure when that was not done, or was
