@@ -30,6 +30,7 @@ void vf_body_value(struct vf_json_writer *writer, const char *key,
 struct metadata_writer {
     struct vf_json_writer *writer;
     const struct vf_json *kept; /* what is given, or NULL */
+    const char *ours;           /* never removed, or NULL */
 };
 
 static int write_member(void *context, const char *key, struct vf_json *value)
@@ -44,17 +45,17 @@ static int write_removal(void *context, const char *key, struct vf_json *value)
 {
     const struct metadata_writer *metadata = context;
 
-    if (strcmp(key, VF_SPEC_NAME_KEY) != 0 &&
+    if ((metadata->ours == NULL || strcmp(key, metadata->ours) != 0) &&
         !vf_json_get(metadata->kept, key, NULL))
         vf_json_write_null(metadata->writer, key);
     return metadata->writer->result;
 }
 
-void vf_body_metadata(struct vf_json_writer *writer, const char *name,
-                      const struct vf_json *metadata,
-                      const struct vf_json *current)
+void vf_body_metadata_update(struct vf_json_writer *writer, const char *name,
+                             const struct vf_json *metadata,
+                             const struct vf_json *current, const char *ours)
 {
-    struct metadata_writer context = {.writer = writer, .kept = metadata};
+    struct metadata_writer context = {writer, metadata, ours};
     struct vf_json *old = NULL;
 
     if (metadata == NULL && name == NULL)
@@ -67,11 +68,17 @@ void vf_body_metadata(struct vf_json_writer *writer, const char *name,
     vf_json_write_end(writer, '}');
 }
 
+void vf_body_metadata(struct vf_json_writer *writer, const char *name,
+                      const struct vf_json *metadata)
+{
+    vf_body_metadata_update(writer, name, metadata, NULL, NULL);
+}
+
 void vf_body_vault_members(struct vf_json_writer *writer,
                            const struct vf_vault_spec *spec)
 {
     vf_body_text(writer, "display_name", spec->display_name);
-    vf_body_metadata(writer, NULL, spec->metadata, NULL);
+    vf_body_metadata(writer, NULL, spec->metadata);
 }
 
 void vf_body_vault(struct vf_json_writer *writer,

@@ -17,13 +17,18 @@ void vf_body_value(struct vf_json_writer *writer, const char *key,
                    const struct vf_json *value);
 
 /*
- * "metadata": what is given, and the file's name; a null for what current has
- * (an object that has metadata; NULL: unknown) and is not given, but never for
- * the name. Nothing at all where neither metadata nor a name is given.
+ * "metadata" of a new object: what is given, and the file's name. Nothing at
+ * all where neither is given.
  */
 void vf_body_metadata(struct vf_json_writer *writer, const char *name,
-                      const struct vf_json *metadata,
-                      const struct vf_json *current);
+                      const struct vf_json *metadata);
+
+/* The same of an update, with a null for what current has (an object that has
+ * metadata; NULL: unknown) and is not given, but never for the key that is not
+ * the user's, where there is one: ours. */
+void vf_body_metadata_update(struct vf_json_writer *writer, const char *name,
+                             const struct vf_json *metadata,
+                             const struct vf_json *current, const char *ours);
 
 /* A new vault without its credentials; and the same as members of an object
  * that the caller began. */

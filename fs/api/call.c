@@ -4,10 +4,11 @@
  * service may have done, or may still be doing, what was asked: after a lost
  * reply, and after one that says "later". Once an answer decided, whatever
  * comes next is another intention and has a new key, also the same request with
- * another access token: the service keeps the first answer to a key for a day
- * and would only repeat that the token was refused. So a creation whose reply
- * was lost before its token was refused is over: under the old key nothing
- * would come of it, and under a new one it may be made twice.
+ * another access token, for the service may keep the first answer to a key for
+ * a day and only repeat that the token was refused. But a refused token decides
+ * nothing about a creation whose reply was lost before: under a new key that
+ * may be made twice, so it goes on under the one it has. The same is true of
+ * all that is answered under a key whose past, before this call, is not known.
  */
 #include "call.h"
 
@@ -27,8 +28,8 @@
 /* What changes from attempt to attempt. */
 struct progress {
     char request_id[VF_UUID_SIZE]; /* one for all of them */
-    char own_key[VF_UUID_SIZE];
-    char *key; /* the caller's, or own_key */
+    struct vf_key own_key;
+    struct vf_key *key; /* the caller's, or own_key */
     struct vf_secret *token;
     unsigned generation;
     bool is_token_renewed;
@@ -51,8 +52,8 @@ static size_t add_headers(const struct vf_call *call,
     for (; fixed != NULL && fixed->name != NULL; fixed++)
         headers[count++] = *fixed;
     if (call->method != VF_HTTP_GET && dialect->idempotency_header != NULL)
-        headers[count++] =
-            (struct vf_http_header){dialect->idempotency_header, progress->key};
+        headers[count++] = (struct vf_http_header){dialect->idempotency_header,
+                                                   progress->key->text};
     assert(count <= HEADERS_MAX);
     return count;
 }
@@ -118,14 +119,12 @@ static int read_failure(const struct vf_call *call,
 
 /* A refused token. Returns 0 when the request is to be sent again with another;
  * the service's own reason stays the first part of the message. */
-static int renew_token(struct vf_api *api, const struct vf_call *call,
-                       struct progress *progress, struct vf_error *err)
+static int renew_token(struct vf_api *api, struct progress *progress,
+                       struct vf_error *err)
 {
-    bool is_over = progress->is_unknown && !call->is_idempotent &&
-                   call->method == VF_HTTP_POST;
     struct vf_error reason = {0};
 
-    if (progress->is_token_renewed || is_over)
+    if (progress->is_token_renewed)
         return -EKEYREJECTED;
     if (vf_auth_refused(api->auth, progress->generation, &reason) < 0) {
         vf_failure_add(err, "; ");
@@ -208,9 +207,10 @@ static int attempt_once(struct vf_api *api, const struct vf_call *call,
         result = read_failure(call, progress, &reply, err);
         vf_http_reply_done(&reply);
     }
-    progress->is_unknown = vf_retry_is_unknown(attempt, progress->is_unknown);
+    progress->is_unknown = vf_retry_is_unknown(attempt, progress->is_unknown) ||
+                           progress->key->is_old;
     if (!progress->is_unknown && !vf_retry_keeps_key(attempt))
-        vf_uuid4(progress->key);
+        vf_uuid4(progress->key->text);
     return result;
 }
 
@@ -230,7 +230,7 @@ static int perform(struct vf_api *api, const struct vf_call *call,
             return 0;
         if (result == -EKEYREJECTED) {
             attempt.number--; /* the service did not look at the request */
-            result = renew_token(api, call, progress, err);
+            result = renew_token(api, progress, err);
         } else {
             result = prepare_next(api, call, &attempt, result, err);
         }
@@ -244,9 +244,9 @@ int vf_call_perform(struct vf_api *api, const struct vf_call *call,
 {
     struct progress progress = {0};
 
-    progress.key = call->key != NULL ? call->key : progress.own_key;
+    progress.key = call->key != NULL ? call->key : &progress.own_key;
     vf_uuid4(progress.request_id);
-    vf_uuid4(progress.own_key);
+    vf_uuid4(progress.own_key.text);
     vf_auth_token(api->auth, &progress.token, &progress.generation);
     int result = perform(api, call, &progress, ret, err);
     if (result == 0) {

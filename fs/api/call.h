@@ -35,7 +35,7 @@ struct vf_call {
     struct vf_secret *body;                 /* NULL: none */
     const struct vf_secret *const *secrets; /* in the body; some may be NULL */
     size_t secrets_count;
-    char *key;                /* see struct vf_service_ops; NULL: its own */
+    struct vf_key *key;       /* see struct vf_service_ops; NULL: its own */
     bool is_idempotent;       /* a repetition changes nothing, key or not */
     bool is_gone_success;     /* 404 is what was wanted */
     bool is_conflict_success; /* 409 is, once an earlier reply was lost */

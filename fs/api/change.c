@@ -171,17 +171,24 @@ bool vf_change_is_asked(const struct vf_field *fields,
     return false;
 }
 
-static int is_missing_in(void *context, const char *key, struct vf_json *value)
+struct comparison {
+    const struct vf_json *other;
+    const char *ours; /* a key that does not count, or NULL */
+};
+
+static int is_missing(void *context, const char *key, struct vf_json *value)
 {
-    const struct vf_json *other = context;
+    const struct comparison *comparison = context;
     struct vf_json *theirs;
 
-    return strcmp(key, VF_SPEC_NAME_KEY) != 0 &&
-           !(vf_json_get(other, key, &theirs) && vf_json_equal(theirs, value));
+    if (comparison->ours != NULL && strcmp(key, comparison->ours) == 0)
+        return 0;
+    return !(vf_json_get(comparison->other, key, &theirs) &&
+             vf_json_equal(theirs, value));
 }
 
 bool vf_change_is_in_metadata(const struct vf_json *metadata,
-                              const struct vf_json *current)
+                              const struct vf_json *current, const char *ours)
 {
     struct vf_json *shown = NULL;
 
@@ -190,6 +197,7 @@ bool vf_change_is_in_metadata(const struct vf_json *metadata,
     if (current == NULL)
         return true;
     (void)vf_json_get(current, "metadata", &shown);
-    return vf_json_each(metadata, is_missing_in, shown) != 0 ||
-           vf_json_each(shown, is_missing_in, (void *)(uintptr_t)metadata) != 0;
+    struct comparison to_shown = {shown, ours}, to_given = {metadata, ours};
+    return vf_json_each(metadata, is_missing, &to_shown) != 0 ||
+           vf_json_each(shown, is_missing, &to_given) != 0;
 }

@@ -24,10 +24,10 @@ bool vf_change_is_asked(const struct vf_field *fields,
                         const struct vf_spec *spec,
                         const struct vf_json *current);
 
-/* Whether metadata (NULL: as it is) differs from what an object has, a file's
- * name left aside. */
+/* Whether metadata (NULL: as it is) differs from what an object has, one key
+ * left aside, which is not the user's (NULL: all of them are). */
 bool vf_change_is_in_metadata(const struct vf_json *metadata,
-                              const struct vf_json *current);
+                              const struct vf_json *current, const char *ours);
 
 /* Whether an object shows a value, which is not null, under a dotted name. */
 bool vf_change_is_shown(const struct vf_json *current, const char *param);

@@ -30,28 +30,30 @@ int vf_service_get_credential(void *service, const char *vault_id,
 
 /* Whether all that a new credential is to have has a place. */
 static int check_places(struct vf_api *api, const struct vf_dialect *dialect,
-                        const char *vault_id, const char *name,
-                        const struct vf_spec *spec, struct vf_error *err)
+                        const char *name, const struct vf_spec *spec,
+                        int64_t deadline_ms, struct vf_error *err)
 {
     int result =
         dialect->check_new != NULL ? dialect->check_new(name, spec, err) : 0;
 
     if (result == 0 && name != NULL && dialect->keeps_no_names)
-        result = vf_names_change(api->names, vault_id, NULL, 0, err);
+        result = vf_names_check(api->names, deadline_ms, err);
     return result;
 }
 
 /* The name of a new credential, where the service has no place for it. */
 static int keep_name(struct vf_api *api, const struct vf_dialect *dialect,
                      const char *vault_id, const char *name,
-                     struct vf_object *object, struct vf_error *err)
+                     int64_t deadline_ms, struct vf_object *object,
+                     struct vf_error *err)
 {
     const struct vf_name_change change = {object->id, name};
     int result;
 
     if (name == NULL || !dialect->keeps_no_names)
         return 0;
-    result = vf_names_change(api->names, vault_id, &change, 1, err);
+    result =
+        vf_names_change(api->names, vault_id, &change, 1, deadline_ms, err);
     if (result == 0)
         result = vf_names_fill(api->names, vault_id, object, 1, err);
     if (result < 0)
@@ -61,7 +63,7 @@ static int keep_name(struct vf_api *api, const struct vf_dialect *dialect,
 
 int vf_service_create_credential(void *service, const char *vault_id,
                                  const char *name, const struct vf_spec *spec,
-                                 char *key, int64_t deadline_ms,
+                                 struct vf_key *key, int64_t deadline_ms,
                                  struct vf_object *ret, struct vf_error *err)
 {
     struct vf_api *api = service;
@@ -79,7 +81,7 @@ int vf_service_create_credential(void *service, const char *vault_id,
         .ret = &object,
     };
     struct vf_json_writer writer;
-    int result = check_places(api, dialect, vault_id, name, spec, err);
+    int result = check_places(api, dialect, name, spec, deadline_ms, err);
 
     if (result == 0)
         result = vf_operation_begin_body(&writer, err);
@@ -89,7 +91,7 @@ int vf_service_create_credential(void *service, const char *vault_id,
     result = vf_operation_run_written(api, &operation, &writer, err);
     if (result < 0)
         return result;
-    result = keep_name(api, dialect, vault_id, name, &object, err);
+    result = keep_name(api, dialect, vault_id, name, deadline_ms, &object, err);
     if (result < 0)
         vf_object_done(&object);
     else
@@ -128,6 +130,7 @@ int vf_service_delete_credential(void *service, const char *vault_id,
 
     /* A name that stays is of no harm: ids do not come back. */
     if (result == 0 && operation.dialect->keeps_no_names)
-        (void)!vf_names_change(api->names, vault_id, &change, 1, NULL);
+        (void)!vf_names_change(api->names, vault_id, &change, 1, deadline_ms,
+                               NULL);
     return result;
 }

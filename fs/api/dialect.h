@@ -91,11 +91,14 @@ struct vf_dialect {
     /* Lists. */
     unsigned page_limit;        /* asked for in each list */
     const char *page_parameter; /* takes the cursor */
-    const char *next_member;    /* of a page: the next cursor */
-    bool needs_has_more;        /* there is a next page only if it says so */
-    const char *filters[3]; /* of the query, for each of enum vf_list; NULL for
-                               all: there are two lists, of the active and of
-                               the archived ones */
+    /* The table of older servers, which pass over that parameter, and show the
+     * same page again; NULL: there are none. */
+    const struct vf_dialect *older;
+    const char *next_member; /* of a page: the next cursor */
+    bool needs_has_more;     /* there is a next page only if it says so */
+    const char *filters[3];  /* of the query, for each of enum vf_list; NULL for
+                                all: there are two lists, of the active and of
+                                the archived ones */
 
     /* Objects. */
     struct vf_shape vault;
@@ -126,8 +129,9 @@ struct vf_dialect {
                          const struct vf_spec *spec,
                          const struct vf_json *current);
 
-    /* Telling services apart. The table for a service that shows this vault;
-     * NULL: not known by it. A table without this is that of one service. */
+    /* Telling services apart. The table for a service that shows this vault
+     * (its type and id are those of one); NULL: not known by it. A table
+     * without this is that of one service. */
     const struct vf_dialect *(*tell)(const struct vf_json *vault);
     /* The table of a service that refuses a vault without credentials, if this
      * may turn out to be one; NULL: it is not. */
@@ -137,12 +141,14 @@ struct vf_dialect {
 extern const struct vf_dialect vf_dialect_auto; /* one of Qoder's two */
 extern const struct vf_dialect vf_dialect_qoder;
 extern const struct vf_dialect vf_dialect_flat;
+extern const struct vf_dialect vf_dialect_flat_older;
 extern const struct vf_dialect vf_dialect_anthropic;
 
 /* NULL for a name that is none. */
 const struct vf_dialect *vf_dialect_find(const char *name);
 
-/* The table in use: it changes once at most, when the service is told apart.
+/* The table in use: it changes when the service is told apart, and when it is
+ * found to be an older one, and never back.
  * Who wrote a request by one table reads its reply by that in use then. */
 typedef _Atomic(const struct vf_dialect *) vf_dialect_slot;
 

@@ -30,7 +30,7 @@ static void write_credential(struct vf_json_writer *writer, const char *name,
     vf_nested_write_auth(writer, spec);
     vf_body_text(writer, "display_name",
                  name != NULL ? name : spec->display_name);
-    vf_body_metadata(writer, NULL, spec->metadata, NULL);
+    vf_body_metadata(writer, NULL, spec->metadata);
     vf_json_write_end(writer, '}');
 }
 
@@ -41,7 +41,8 @@ static void write_update(struct vf_json_writer *writer, const char *name,
     vf_json_write_begin(writer, NULL, '{');
     vf_nested_write_auth_update(writer, vf_nested_fields_moving, spec, current);
     vf_body_text(writer, "display_name", name);
-    vf_body_metadata(writer, NULL, spec->metadata, current);
+    vf_body_metadata_update(writer, NULL, spec->metadata, current,
+                            VF_SPEC_NAME_KEY);
     vf_json_write_end(writer, '}');
 }
 
@@ -51,7 +52,7 @@ static void write_vault_update(struct vf_json_writer *writer,
 {
     vf_json_write_begin(writer, NULL, '{');
     vf_body_text(writer, "display_name", spec->display_name);
-    vf_body_metadata(writer, NULL, spec->metadata, current);
+    vf_body_metadata_update(writer, NULL, spec->metadata, current, NULL);
     vf_json_write_end(writer, '}');
 }
 

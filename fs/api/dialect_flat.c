@@ -85,44 +85,47 @@ static void write_vault(struct vf_json_writer *writer,
     vf_json_write_end(writer, '}');
 }
 
+#define FLAT                                                                   \
+    .name = "qoder-flat", .token_header = "Authorization",                     \
+    .token_prefix = "Bearer ", .request_id_header = "x-request-id",            \
+    .idempotency_header = "Idempotency-Key", .routes = VF_DIALECT_ROUTES,      \
+    .archive_body = "{}", .page_limit = 100, .next_member = "last_id",         \
+    .needs_has_more = true,                                                    \
+    .filters =                                                                 \
+        {                                                                      \
+            [VF_LIST_ACTIVE] = "&status=active",                               \
+            [VF_LIST_ARCHIVED] = "&status=archived",                           \
+    },                                                                         \
+    .vault =                                                                   \
+        {                                                                      \
+            .type = "vault",                                                   \
+            .deleted_type = "vault_deleted",                                   \
+            .name = {"display_name"},                                          \
+            .is_name_required = true,                                          \
+            .status = "status",                                                \
+            .embedded = "credentials",                                         \
+    },                                                                         \
+    .credential =                                                              \
+        {                                                                      \
+            .deleted_type = "vault_credential_deleted",                        \
+            .has_label = true,                                                 \
+            .status = "status",                                                \
+            .parent = "vault_id",                                              \
+    },                                                                         \
+    .fields = fields, .keeps_no_names = true,                                  \
+    .takes_credentials_with_vault = true, .check_new = check_new,              \
+    .write_vault = write_vault, .write_credential = write_credential
+
 const struct vf_dialect vf_dialect_flat = {
-    .name = "qoder-flat",
-    .token_header = "Authorization",
-    .token_prefix = "Bearer ",
-    .request_id_header = "x-request-id",
-    .idempotency_header = "Idempotency-Key",
-    .routes = VF_DIALECT_ROUTES,
-    .archive_body = "{}",
-    .page_limit = 100,
+    FLAT,
     .page_parameter = "after_id",
-    .next_member = "last_id",
-    .needs_has_more = true,
-    .filters =
-        {
-            [VF_LIST_ACTIVE] = "&status=active",
-            [VF_LIST_ARCHIVED] = "&status=archived",
-        },
-    .vault =
-        {
-            .type = "vault",
-            .deleted_type = "vault_deleted",
-            .name = {"display_name"},
-            .is_name_required = true,
-            .status = "status",
-            .embedded = "credentials",
-        },
-    .credential =
-        {
-            .deleted_type = "vault_credential_deleted",
-            .has_label = true,
-            .status = "status",
-            .parent = "vault_id",
-        },
-    .fields = fields,
-    .keeps_no_names = true,
-    .takes_credentials_with_vault = true,
-    .check_new = check_new,
-    .write_vault = write_vault,
-    .write_credential = write_credential,
+    .older = &vf_dialect_flat_older,
     .first_credential = &vf_dialect_flat,
+};
+
+/* The first servers of all. */
+const struct vf_dialect vf_dialect_flat_older = {
+    FLAT,
+    .page_parameter = "after",
+    .first_credential = &vf_dialect_flat_older,
 };

@@ -14,7 +14,7 @@ static void write_credential(struct vf_json_writer *writer, const char *name,
     vf_json_write_begin(writer, NULL, '{');
     vf_nested_write_auth(writer, spec);
     vf_body_text(writer, "display_name", spec->display_name);
-    vf_body_metadata(writer, name, spec->metadata, NULL);
+    vf_body_metadata(writer, name, spec->metadata);
     vf_json_write_end(writer, '}');
 }
 
@@ -24,7 +24,8 @@ static void write_update(struct vf_json_writer *writer, const char *name,
 {
     vf_json_write_begin(writer, NULL, '{');
     vf_nested_write_auth_update(writer, vf_nested_fields, spec, current);
-    vf_body_metadata(writer, name, spec->metadata, current);
+    vf_body_metadata_update(writer, name, spec->metadata, current,
+                            VF_SPEC_NAME_KEY);
     vf_json_write_end(writer, '}');
 }
 

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Where the two lists of everything are told apart by: the first character of
  * our own cursor, before the service's. */
@@ -24,6 +25,37 @@ static int put_before(char which, char **cursor, struct vf_error *err)
     return 0;
 }
 
+/* Whether the cursor itself was refused, or led to the page that it is from. */
+static bool is_about_cursor(const struct vf_operation *operation,
+                            const struct vf_error *reason)
+{
+    const struct vf_dialect *dialect = operation->dialect;
+
+    return operation->cursor != NULL &&
+           ((reason->code == EBADMSG &&
+             strcmp(reason->param, dialect->next_member) == 0) ||
+            (reason->code == EINVAL &&
+             strcmp(reason->param, dialect->page_parameter) == 0));
+}
+
+/* One request; one more when it turns out that the server is an older one. */
+static int ask(struct vf_api *api, struct vf_operation *operation,
+               struct vf_error *err)
+{
+    const struct vf_dialect *older = operation->dialect->older;
+    struct vf_error reason = {0};
+    int result = vf_operation_run(api, operation, &reason);
+
+    if (result < 0 && older != NULL && is_about_cursor(operation, &reason) &&
+        vf_dialect_settle(&api->dialect, operation->dialect, older)) {
+        operation->dialect = older;
+        result = vf_operation_run(api, operation, &reason);
+    }
+    if (result < 0 && err != NULL)
+        *err = reason;
+    return result;
+}
+
 /* Of a service that lists either the active or the archived ones. */
 static int list_one_after_another(struct vf_api *api,
                                   struct vf_operation *operation,
@@ -36,7 +68,7 @@ static int list_one_after_another(struct vf_api *api,
     operation->which = is_second ? VF_LIST_ARCHIVED : VF_LIST_ACTIVE;
     operation->cursor = cursor != NULL && cursor[1] != '\0' ? cursor + 1 : NULL;
     operation->ret = &page;
-    int result = vf_operation_run(api, operation, err);
+    int result = ask(api, operation, err);
     if (result < 0)
         return result;
     if (page.next != NULL)
@@ -58,7 +90,7 @@ static int list(struct vf_api *api, struct vf_operation operation,
     operation.ret = ret;
     if (operation.dialect->filters[operation.which] == NULL)
         return list_one_after_another(api, &operation, ret, err);
-    return vf_operation_run(api, &operation, err);
+    return ask(api, &operation, err);
 }
 
 /* When the reply told which service it is, a request that had a filter has to

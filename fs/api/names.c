@@ -3,12 +3,15 @@
  * The file is {"service": URL, "vaults": {vault id: {id: name}}}. A reader sees
  * one version whole, because each is a file of its own that was renamed to the
  * name; so a file that is the same by inode and times is the one in memory.
- * A writer holds the lock, which is another file, over reading and renaming.
+ * A writer holds the lock, which is another file, over reading and renaming. It
+ * has got it before it takes the mutex, so that readers wait for nobody.
  */
 #include "names.h"
 
 #include "vaultfs/api.h"
+#include "vaultfs/clock.h"
 #include "vaultfs/json.h"
+#include "vaultfs/path.h"
 #include "vaultfs/text.h"
 
 #include <errno.h>
@@ -23,6 +26,8 @@
 
 /* Far more than anybody has. */
 #define FILE_SIZE_MAX (16 * 1024 * 1024)
+
+#define LOCK_STEP_MS 5
 
 struct vf_names {
     char *directory;
@@ -142,6 +147,9 @@ static int read_whole(int fd, size_t size, char **ret)
 static int parse_vaults(const char *text, size_t size, struct vf_json **ret)
 {
     struct vf_json *whole, *vaults = NULL;
+
+    if (size > FILE_SIZE_MAX)
+        return -EFBIG;
     int result = vf_json_parse(text, size, &whole, NULL);
 
     if (result < 0)
@@ -250,31 +258,31 @@ int vf_names_find(struct vf_names *names, const char *vault_id, const char *id,
 
 /* --- Writing --- */
 
-/* mkdir -p, for nobody but us. */
-static int make_directory(const char *path, struct vf_error *err)
+/* A lock of a file has no deadline of its own, so it is asked for again and
+ * again: who holds it may be stopped. */
+static int wait_for_lock(const struct vf_names *names, int fd,
+                         int64_t deadline_ms, struct vf_error *err)
 {
-    char *part = strdup(path);
-    int result = 0;
+    const struct timespec step = {.tv_nsec = LOCK_STEP_MS * 1000 * 1000};
 
-    if (part == NULL)
-        return vf_error_set(err, ENOMEM, "no memory");
-    for (size_t end = 1; result == 0 && end <= strlen(path); end++) {
-        if (path[end] != '/' && path[end] != '\0')
-            continue;
-        part[end] = '\0';
-        if (mkdir(part, 0700) < 0 && errno != EEXIST)
-            result = failed(err, "make", part);
-        part[end] = path[end];
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return failed(err, "lock", names->lock_path);
+        if (vf_clock_monotonic_ms() >= deadline_ms)
+            return vf_error_set(err, ETIMEDOUT,
+                                "another process holds %s, where the file "
+                                "names of credentials are kept",
+                                names->lock_path);
+        (void)nanosleep(&step, NULL);
     }
-    free(part);
-    return result;
+    return 0;
 }
 
 /* *ret_fd holds the lock until it is closed. */
-static int take_lock(const struct vf_names *names, int *ret_fd,
-                     struct vf_error *err)
+static int take_lock(const struct vf_names *names, int64_t deadline_ms,
+                     int *ret_fd, struct vf_error *err)
 {
-    int result = make_directory(names->directory, err);
+    int result = vf_path_make(names->directory, err);
 
     if (result < 0)
         return result;
@@ -282,15 +290,12 @@ static int take_lock(const struct vf_names *names, int *ret_fd,
                   O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
     if (fd < 0)
         return failed(err, "open", names->lock_path);
-    while (flock(fd, LOCK_EX) < 0) {
-        if (errno == EINTR)
-            continue;
-        result = failed(err, "lock", names->lock_path);
+    result = wait_for_lock(names, fd, deadline_ms, err);
+    if (result < 0)
         (void)close(fd);
-        return result;
-    }
-    *ret_fd = fd;
-    return 0;
+    else
+        *ret_fd = fd;
+    return result;
 }
 
 static int write_whole(int fd, const char *text, size_t size)
@@ -327,17 +332,38 @@ static int render(const struct vf_names *names, const struct vf_json *vaults,
     return result;
 }
 
+/* The text of the file; one that could not be read again would take all other
+ * names with it. */
+static int make_text(const struct vf_names *names, const struct vf_json *vaults,
+                     char **ret, size_t *ret_size)
+{
+    struct vf_json *again;
+    int result = render(names, vaults, ret, ret_size);
+
+    if (result < 0)
+        return result;
+    result = parse_vaults(*ret, *ret_size, &again);
+    if (result == 0)
+        vf_json_free(again);
+    else
+        free(*ret);
+    return result;
+}
+
+/* What is left of another writer that was killed is not written to: it may be
+ * anything, a link say. */
 static int save(const struct vf_names *names, const struct vf_json *vaults,
                 struct vf_error *err)
 {
-    char *text = NULL;
-    size_t size = 0;
-    int result = render(names, vaults, &text, &size);
+    char *text;
+    size_t size;
+    int result = make_text(names, vaults, &text, &size);
 
     if (result < 0)
         return vf_error_set(err, -result, "cannot write down a file's name");
+    (void)unlink(names->new_path);
     int fd = open(names->new_path,
-                  O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+                  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0 || write_whole(fd, text, size) < 0 ||
         rename(names->new_path, names->path) < 0)
         result = failed(err, "write", names->new_path);
@@ -380,7 +406,7 @@ static int change_vault(struct vf_json *vaults, const char *vault_id,
     return result;
 }
 
-/* changes NULL: the whole vault goes. Lock and file lock held. */
+/* changes NULL: the whole vault goes. File lock and lock held. */
 static int change_file(struct vf_names *names, const char *vault_id,
                        const struct vf_name_change *changes, size_t count,
                        struct vf_error *err)
@@ -406,33 +432,39 @@ static int change_file(struct vf_names *names, const char *vault_id,
 
 static int change(struct vf_names *names, const char *vault_id,
                   const struct vf_name_change *changes, size_t count,
-                  struct vf_error *err)
+                  int64_t deadline_ms, struct vf_error *err)
 {
     int fd = -1;
 
     if (names == NULL)
         return 0;
+    int result = take_lock(names, deadline_ms, &fd, err);
+    if (result < 0)
+        return result;
     pthread_mutex_lock(&names->lock);
-    int result = take_lock(names, &fd, err);
-    if (result == 0) {
-        result = change_file(names, vault_id, changes, count, err);
-        (void)close(fd);
-    }
+    result = change_file(names, vault_id, changes, count, err);
     pthread_mutex_unlock(&names->lock);
+    (void)close(fd);
     return result;
+}
+
+int vf_names_check(struct vf_names *names, int64_t deadline_ms,
+                   struct vf_error *err)
+{
+    return vf_names_forget(names, "", deadline_ms, err);
 }
 
 int vf_names_change(struct vf_names *names, const char *vault_id,
                     const struct vf_name_change *changes, size_t count,
-                    struct vf_error *err)
+                    int64_t deadline_ms, struct vf_error *err)
 {
-    static const struct vf_name_change nothing;
-
-    return change(names, vault_id, count > 0 ? changes : &nothing, count, err);
+    if (count == 0)
+        return 0;
+    return change(names, vault_id, changes, count, deadline_ms, err);
 }
 
 int vf_names_forget(struct vf_names *names, const char *vault_id,
-                    struct vf_error *err)
+                    int64_t deadline_ms, struct vf_error *err)
 {
-    return change(names, vault_id, NULL, 0, err);
+    return change(names, vault_id, NULL, 0, deadline_ms, err);
 }

@@ -5,7 +5,8 @@
  * replaced as a whole, under a lock. Names go when we delete what they are of;
  * nothing else tells for sure that an id is gone for all who share the file.
  *
- * Thread-safe. Blocks for local files only.
+ * Thread-safe. Blocks for local files only, and who changes names for others
+ * that do, until deadline_ms (CLOCK_MONOTONIC): -ETIMEDOUT. Hold no lock.
  */
 #ifndef VF_API_NAMES_H
 #define VF_API_NAMES_H
@@ -43,15 +44,20 @@ struct vf_name_change {
     const char *name;
 };
 
-/* Change the names of one vault's credentials, all or none; without any change,
- * see that they could be. Errors as above, and those of writing a file. names
- * NULL: does nothing. */
+/* Change the names of one vault's credentials, all or none. Errors as above,
+ * and those of writing a file. names NULL: does nothing. */
 VF_MUST_CHECK int vf_names_change(struct vf_names *names, const char *vault_id,
                                   const struct vf_name_change *changes,
-                                  size_t count, struct vf_error *err);
+                                  size_t count, int64_t deadline_ms,
+                                  struct vf_error *err);
+
+/* See that they could be changed: there is a place, and what is there can be
+ * read. */
+VF_MUST_CHECK int vf_names_check(struct vf_names *names, int64_t deadline_ms,
+                                 struct vf_error *err);
 
 /* All of a vault's are gone. */
 VF_MUST_CHECK int vf_names_forget(struct vf_names *names, const char *vault_id,
-                                  struct vf_error *err);
+                                  int64_t deadline_ms, struct vf_error *err);
 
 #endif

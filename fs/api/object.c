@@ -45,7 +45,7 @@ static int read_string(const struct vf_json *json, const char *member,
     return 0;
 }
 
-static bool is_id(const char *text)
+bool vf_object_is_id(const char *text)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                   "abcdefghijklmnopqrstuvwxyz0123456789_-";
@@ -62,7 +62,7 @@ static int read_id(const struct vf_json *json, const char *expected,
 
     if (result < 0)
         return result;
-    if (!is_id(id))
+    if (!vf_object_is_id(id))
         return bad_member(err, "id", "is not an id");
     if (expected != NULL && strcmp(id, expected) != 0)
         return bad_member(err, "id", "is of another object");

@@ -16,6 +16,9 @@ struct vf_expected {
     const char *parent_id;
 };
 
+/* [A-Za-z0-9_-]{1,VF_ID_MAX} */
+bool vf_object_is_id(const char *text);
+
 /* The file name that is kept with a credential, or NULL; the display_name of a
  * vault. Borrowed from json. */
 const char *vf_object_name_in(const struct vf_shape *shape,

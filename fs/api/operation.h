@@ -35,7 +35,7 @@ struct vf_operation {
     struct vf_secret *body;
     const struct vf_secret *const *secrets; /* in the body; some may be NULL */
     size_t secrets_count;
-    char *key;
+    struct vf_key *key;
     int64_t deadline_ms;
     void *ret; /* of the type that the reply is read to; see reply.h */
 };

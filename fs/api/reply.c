@@ -18,6 +18,8 @@ int vf_reply_redact(struct vf_http_reply *reply,
 
     vf_redact_copy(reply->request_id, sizeof(reply->request_id),
                    reply->request_id, in_flight);
+    vf_redact_copy(reply->content_type, sizeof(reply->content_type),
+                   reply->content_type, in_flight);
     int result =
         vf_redact_json(reply->body, reply->body_size, in_flight, &clean, &size);
     if (result < 0)
@@ -156,6 +158,8 @@ static int read_body(const struct vf_reading *reading,
 {
     struct vf_json *json;
 
+    if (reply->status == 404 && !vf_failure_is_told(reply))
+        return vf_failure_foreign(reply->content_type, err);
     if (reply->status == 404 || reply->status == 409)
         return 0; /* what was wanted is so */
     if (reply->status != 200 && reply->status != reading->other_status)

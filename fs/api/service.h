@@ -18,7 +18,7 @@ int vf_service_list_credentials(void *service, const char *vault_id,
 
 /* vaults.c */
 int vf_service_create_vault(void *service, const struct vf_vault_spec *spec,
-                            char *key, int64_t deadline_ms,
+                            struct vf_key *key, int64_t deadline_ms,
                             struct vf_object *ret,
                             struct vf_page *ret_credentials,
                             struct vf_error *err);
@@ -35,7 +35,7 @@ int vf_service_delete_vault(void *service, const char *vault_id,
 /* credentials.c */
 int vf_service_create_credential(void *service, const char *vault_id,
                                  const char *name, const struct vf_spec *spec,
-                                 char *key, int64_t deadline_ms,
+                                 struct vf_key *key, int64_t deadline_ms,
                                  struct vf_object *ret, struct vf_error *err);
 int vf_service_get_credential(void *service, const char *vault_id,
                               const char *id, int64_t deadline_ms,

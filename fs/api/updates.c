@@ -133,9 +133,11 @@ static int change_name(const struct update *update, struct vf_error *err)
     if (!update->dialect->keeps_no_names)
         return send(update, err);
     if (update->api->names == NULL)
-        return cannot_update(update, err);
-    int result =
-        vf_names_change(update->api->names, update->vault_id, &change, 1, err);
+        return vf_error_set(err, EOPNOTSUPP,
+                            "this service cannot keep a file's name, and there "
+                            "is no directory to keep it in here");
+    int result = vf_names_change(update->api->names, update->vault_id, &change,
+                                 1, update->deadline_ms, err);
     return result < 0 ? result : show_current(update, err);
 }
 
@@ -154,7 +156,8 @@ static int run(struct update *update, struct vf_error *err)
         return result;
     if (update->current == NULL || has_secret ||
         vf_change_is_asked(fields, spec, update->current) ||
-        vf_change_is_in_metadata(spec->metadata, update->current))
+        vf_change_is_in_metadata(spec->metadata, update->current,
+                                 VF_SPEC_NAME_KEY))
         return send(update, err);
     return change_name(update, err);
 }

@@ -76,8 +76,8 @@ static const struct vf_object *find_made(const struct vf_page *made, size_t at,
 
 /* Where each of them got: all must be there, with their names. */
 static int settle_load(struct vf_api *api, const struct load *load,
-                       const char *vault_id, struct vf_page *made,
-                       struct vf_error *err)
+                       const char *vault_id, int64_t deadline_ms,
+                       struct vf_page *made, struct vf_error *err)
 {
     struct vf_name_change *changes = calloc(load->count, sizeof(*changes));
     size_t count = 0;
@@ -98,7 +98,8 @@ static int settle_load(struct vf_api *api, const struct load *load,
                 object->id, load->specs[i]->stored_name};
     }
     if (result == 0)
-        result = vf_names_change(api->names, vault_id, changes, count, err);
+        result = vf_names_change(api->names, vault_id, changes, count,
+                                 deadline_ms, err);
     if (result == 0)
         result = vf_names_fill(api->names, vault_id, made->objects, made->count,
                                err);
@@ -115,6 +116,8 @@ static int create_in(struct vf_api *api, const struct vf_dialect *dialect,
     struct vf_json_writer writer;
     int result = check_load(dialect, load, err);
 
+    if (result == 0 && load->count > 0 && dialect->keeps_no_names)
+        result = vf_names_check(api->names, operation->deadline_ms, err);
     if (result == 0)
         result = vf_operation_begin_body(&writer, err);
     if (result < 0)
@@ -126,7 +129,8 @@ static int create_in(struct vf_api *api, const struct vf_dialect *dialect,
     result = vf_operation_run_written(api, operation, &writer, err);
     if (result < 0 || load->count == 0)
         return result;
-    result = settle_load(api, load, made->vault->id, made->credentials, err);
+    result = settle_load(api, load, made->vault->id, operation->deadline_ms,
+                         made->credentials, err);
     if (result < 0) {
         vf_failure_set_unknown(err);
         vf_object_done(made->vault);
@@ -136,7 +140,7 @@ static int create_in(struct vf_api *api, const struct vf_dialect *dialect,
 }
 
 static int create(struct vf_api *api, const struct vf_dialect *dialect,
-                  const struct vf_vault_spec *spec, char *key,
+                  const struct vf_vault_spec *spec, struct vf_key *key,
                   int64_t deadline_ms, struct vf_object *ret,
                   struct vf_page *ret_credentials, struct vf_error *err)
 {
@@ -162,26 +166,34 @@ static int create(struct vf_api *api, const struct vf_dialect *dialect,
     return 0;
 }
 
-/* A refusal that is about credentials, of a vault without any. */
-static bool is_about_credentials(const struct vf_error *reason)
+/* "credentials", or something in it. */
+static bool is_credentials(const char *param)
 {
-    static const struct {
-        size_t field;
-        const char *words;
-    } signs[] = {
-        {offsetof(struct vf_error, param), "credentials"},
-        {offsetof(struct vf_error, type), "credential"},
-        {offsetof(struct vf_error, message), "credentials"},
-        {offsetof(struct vf_error, message), "one credential"},
-    };
+    static const char member[] = "credentials";
+    size_t size = sizeof(member) - 1;
+
+    return strncmp(param, member, size) == 0 &&
+           (param[size] == '\0' || strchr("[.", param[size]) != NULL);
+}
+
+/*
+ * A refusal of a vault without any credential that asks for one. Words alone
+ * prove little ("your credentials do not match"), and what follows is a vault
+ * that only seems to be made; so it is the field at fault that tells. Where
+ * none is named, a service that is known to be of the kind may say it in the
+ * words of its reference page.
+ */
+static bool is_about_credentials(const struct vf_dialect *dialect,
+                                 const struct vf_error *reason)
+{
+    bool is_known = dialect->tell == NULL;
 
     if (reason->http_status != 400 && reason->http_status != 422)
         return false;
-    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
-        if (strcasestr((const char *)reason + signs[i].field, signs[i].words) !=
-            NULL)
-            return true;
-    return false;
+    if (reason->param[0] != '\0')
+        return is_credentials(reason->param);
+    return is_known &&
+           strcasestr(reason->message, "at least one credential") != NULL;
 }
 
 /* Whether the service is one that demands a first credential; it is told by
@@ -190,12 +202,13 @@ static bool demands_credential(struct vf_api *api,
                                const struct vf_dialect *dialect,
                                const struct vf_error *reason)
 {
-    return dialect->first_credential != NULL && is_about_credentials(reason) &&
+    return dialect->first_credential != NULL &&
+           is_about_credentials(dialect, reason) &&
            vf_dialect_settle(&api->dialect, dialect, dialect->first_credential);
 }
 
 int vf_service_create_vault(void *service, const struct vf_vault_spec *spec,
-                            char *key, int64_t deadline_ms,
+                            struct vf_key *key, int64_t deadline_ms,
                             struct vf_object *ret,
                             struct vf_page *ret_credentials,
                             struct vf_error *err)
@@ -223,7 +236,8 @@ static bool is_change(const struct vf_vault_spec *spec,
 {
     const char *shown = vf_json_get_string(current, "display_name");
 
-    if (current == NULL || vf_change_is_in_metadata(spec->metadata, current))
+    if (current == NULL ||
+        vf_change_is_in_metadata(spec->metadata, current, NULL))
         return true;
     return spec->display_name != NULL &&
            (shown == NULL || strcmp(spec->display_name, shown) != 0);
@@ -302,6 +316,6 @@ int vf_service_delete_vault(void *service, const char *vault_id,
 
     /* Names that stay are of no harm: ids do not come back. */
     if (result == 0 && operation.dialect->keeps_no_names)
-        (void)!vf_names_forget(api->names, vault_id, NULL);
+        (void)!vf_names_forget(api->names, vault_id, deadline_ms, NULL);
     return result;
 }

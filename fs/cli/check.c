@@ -8,18 +8,15 @@
 #include "vaultfs/clock.h"
 #include "vaultfs/secret.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 static void say_where(const struct vf_client *client)
 {
-    const struct vf_source *source = client->source;
-    const char *socket = client->local.socket != NULL ? client->local.socket
-                                                      : source->unix_socket;
+    bool is_socket = vf_client_socket(client) != NULL;
 
-    if (socket != NULL)
-        (void)printf("service: unix:%s\n", socket);
-    else
-        (void)printf("service: %s\n", source->base_url);
+    (void)printf("service: %s%s\n", is_socket ? "unix:" : "",
+                 vf_client_service(client));
     (void)printf("token:   %s\n", vf_auth_source(client->auth));
     (void)fflush(stdout); /* before what standard error has to say */
 }

@@ -17,7 +17,8 @@ struct vf_options;
 
 struct vf_client {
     const struct vf_source *source; /* borrowed */
-    const struct vf_manner *manner; /* what goes with its dialect; static */
+    const char *dialect;            /* static */
+    const struct vf_manner *manner; /* what goes with the dialect; static */
     struct vf_local local;
     struct vf_auth *auth;
     struct vf_http *http;
@@ -34,6 +35,13 @@ VF_MUST_CHECK enum vf_exit vf_client_open(const struct vf_source *source,
                                           const struct vf_options *options,
                                           struct vf_client *ret,
                                           struct vf_error *err);
+
+/* The socket that the service listens on; NULL: it is not on this machine. */
+const char *vf_client_socket(const struct vf_client *client);
+
+/* What the service is known by, however the user spelled it: that socket, or
+ * the base URL. */
+const char *vf_client_service(const struct vf_client *client);
 
 /* End every request in flight; for threads that still wait. */
 void vf_client_shutdown(struct vf_client *client);

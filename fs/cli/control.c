@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "options.h"
 
+#include "vaultfs/clock.h"
 #include "vaultfs/json.h"
 #include "vaultfs/mount.h"
 #include "vaultfs/text.h"
@@ -11,29 +12,103 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* 256 records of a few KiB at most. */
 #define TEXT_MAX (4 * 1024 * 1024)
 #define CHUNK 16384
 
+/* How long a mount that is well may take to say so. */
+#define LOOK_MS 1000
+
+/* What came of looking at a mount. */
+static int explain(const char *mountpoint, int code, struct vf_error *err)
+{
+    switch (code) {
+    case ENOTCONN:
+    case ECONNABORTED:
+        return vf_error_set(err, code,
+                            "the mount at %s is dead: its daemon has ended; "
+                            "mount it again, or end it with vaultfs umount",
+                            mountpoint);
+    case EACCES:
+        return vf_error_set(err, code,
+                            "the mount at %s is somebody else's: only who "
+                            "mounted it can look",
+                            mountpoint);
+    default:
+        return vf_error_set(err, code, "%s: %s", mountpoint, strerror(code));
+    }
+}
+
 /* --- Which mount --- */
+
+static void *look(void *path)
+{
+    static char dead;
+    struct stat st;
+    bool is_dead =
+        stat(path, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+
+    free(path);
+    return is_dead ? &dead : NULL;
+}
+
+/* Its daemon has ended. One that only hangs must not make us hang: who looks at
+ * it is then left alone. */
+static bool is_dead(const char *mountpoint)
+{
+    struct timespec until =
+        vf_clock_timespec(vf_clock_monotonic_ms() + LOOK_MS);
+    char *path = strdup(mountpoint);
+    void *found = NULL;
+    pthread_t thread;
+
+    if (path == NULL || pthread_create(&thread, NULL, look, path) != 0) {
+        free(path);
+        return false;
+    }
+    if (pthread_clockjoin_np(thread, &found, CLOCK_MONOTONIC, &until) != 0)
+        (void)pthread_detach(thread);
+    return found != NULL;
+}
+
+/* The living first; returns how many they are. */
+static size_t put_living_first(char **paths, size_t count)
+{
+    size_t living = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (is_dead(paths[i]))
+            continue;
+        char *path = paths[i];
+        paths[i] = paths[living];
+        paths[living++] = path;
+    }
+    return living;
+}
 
 static int choose(char **paths, size_t count, char **ret, struct vf_error *err)
 {
     struct vf_buf list = VF_BUF_INIT;
 
+    size_t living = put_living_first(paths, count);
+
     if (count == 0)
         return vf_error_set(err, EINVAL, "you have no vaults mounted");
-    if (count == 1) {
+    if (living == 0)
+        return explain(paths[0], ENOTCONN, err);
+    if (living == 1) {
         *ret = paths[0];
         paths[0] = NULL;
         return 0;
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < living; i++)
         vf_buf_printf(&list, "%s%s", i > 0 ? ", " : "", paths[i]);
     int result =
         vf_error_set(err, EINVAL, "you have several mounts, name one: %s",
@@ -78,25 +153,6 @@ int vf_control_mountpoint(const struct vf_options *options, char **ret,
 }
 
 /* --- Its files --- */
-
-static int explain(const char *mountpoint, int code, struct vf_error *err)
-{
-    switch (code) {
-    case ENOTCONN:
-    case ECONNABORTED:
-        return vf_error_set(err, code,
-                            "the mount at %s is dead: its daemon has ended; "
-                            "mount it again, or end it with vaultfs umount",
-                            mountpoint);
-    case EACCES:
-        return vf_error_set(err, code,
-                            "the mount at %s is somebody else's: only who "
-                            "mounted it can look",
-                            mountpoint);
-    default:
-        return vf_error_set(err, code, "%s: %s", mountpoint, strerror(code));
-    }
-}
 
 static int open_file(const char *mountpoint, const char *name, int flags,
                      struct vf_error *err)

@@ -88,7 +88,7 @@ static int open_again(const char *name, struct vf_local *local)
 {
     struct vf_local next;
     struct vf_error err;
-    int result = vf_local_open(name, &next, &err);
+    int result = vf_local_open(name, NULL, &next, &err);
 
     if (result < 0) {
         vf_log(VF_LOG_ERROR, "vaultd has ended; %s", err.message);

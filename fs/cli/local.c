@@ -11,7 +11,9 @@
  * before the server had its exclusive lock, and then the server stays, or after
  * the server has ended, and then nobody answers and a new one is started.
  * start.lock makes finding, starting and making the token one step, so that two
- * mounts at the same moment start one server.
+ * mounts at the same moment start one server. It holds the name of the dialect
+ * that the service speaks, once a server has started with it: the server's data
+ * is then bound to it, and one that is to speak another does not start.
  */
 #include "local.h"
 
@@ -118,13 +120,34 @@ static int complain(const struct start *start, const char *what,
                         start->directory, reason->message);
 }
 
-static int start_server(struct start *start, struct vf_error *err)
+/* What the service speaks, or "" if none was ever started. */
+static void read_dialect(const struct start *start,
+                         char ret[static VF_LOCAL_DIALECT_SIZE])
+{
+    ssize_t size = pread(start->lock_fd, ret, VF_LOCAL_DIALECT_SIZE - 1, 0);
+
+    ret[size > 0 ? size : 0] = '\0';
+}
+
+static int keep_dialect(const struct start *start, const char *dialect,
+                        struct vf_error *err)
+{
+    size_t size = strlen(dialect);
+
+    if (pwrite(start->lock_fd, dialect, size, 0) != (ssize_t)size ||
+        ftruncate(start->lock_fd, (off_t)size) < 0)
+        return failed(err, "write", "start.lock");
+    return 0;
+}
+
+static int start_server(struct start *start, const char *dialect,
+                        struct vf_error *err)
 {
     char *lock = vf_place_join(start->directory, "mounts.lock");
     char ready_fd[] = {'0' + VF_LAUNCH_READY_FD, '\0'};
-    const char *const argv[] = {"vaultd",         "--data", start->directory,
-                                "--until-unused", lock,     "--ready-fd",
-                                ready_fd,         NULL};
+    const char *const argv[] = {
+        "vaultd",     "--data", start->directory, "--until-unused", lock,
+        "--ready-fd", ready_fd, "--dialect",      dialect,          NULL};
     struct vf_error reason;
 
     if (lock == NULL)
@@ -133,7 +156,29 @@ static int start_server(struct start *start, struct vf_error *err)
     if (result == 0 && vf_launch_server(argv, start->log_fd, &reason) < 0)
         result = complain(start, "start the service", &reason, err);
     free(lock);
-    return result;
+    return result < 0 ? result : keep_dialect(start, dialect, err);
+}
+
+/* The server is the judge, unless it runs already. start.lock held. */
+static int have_server(struct start *start, const char *dialect,
+                       struct vf_local *local, struct vf_error *err)
+{
+    char known[VF_LOCAL_DIALECT_SIZE];
+
+    read_dialect(start, known);
+    if (dialect == NULL)
+        dialect = known[0] != '\0' ? known : "qoder";
+    vf_error_copy(local->dialect, sizeof(local->dialect), dialect);
+    if (!is_answering(local->socket)) {
+        local->is_started = true;
+        return start_server(start, dialect, err);
+    }
+    if (known[0] == '\0' || strcmp(known, dialect) == 0)
+        return 0;
+    return vf_error_set(err, EINVAL,
+                        "the service in %s runs with --dialect %s: say that, "
+                        "or another name",
+                        start->directory, known);
 }
 
 /* The token goes from the server's program into the file without passing
@@ -162,8 +207,8 @@ static int make_token(struct start *start, struct vf_error *err)
     return result;
 }
 
-static int bring_up(struct start *start, struct vf_local *local,
-                    struct vf_error *err)
+static int bring_up(struct start *start, const char *dialect,
+                    struct vf_local *local, struct vf_error *err)
 {
     int result = vf_place_open(start->directory, &start->directory_fd, err);
 
@@ -173,10 +218,8 @@ static int bring_up(struct start *start, struct vf_local *local,
     if (result == 0)
         result =
             open_locked(start, "mounts.lock", LOCK_SH, &local->use_fd, err);
-    if (result == 0 && !is_answering(local->socket)) {
-        result = start_server(start, err);
-        local->is_started = true;
-    }
+    if (result == 0)
+        result = have_server(start, dialect, local, err);
     if (result == 0 && faccessat(start->directory_fd, "token", F_OK, 0) < 0)
         result = make_token(start, err);
     return result;
@@ -206,7 +249,8 @@ static int check_paths(const struct start *start, const struct vf_local *local,
     return 0;
 }
 
-int vf_local_open(const char *name, struct vf_local *ret, struct vf_error *err)
+int vf_local_open(const char *name, const char *dialect, struct vf_local *ret,
+                  struct vf_error *err)
 {
     struct vf_local local = {.use_fd = -1};
     struct start start = {.directory = service_directory(name),
@@ -218,7 +262,7 @@ int vf_local_open(const char *name, struct vf_local *ret, struct vf_error *err)
     local.token_file = vf_place_join(start.directory, "token");
     int result = check_paths(&start, &local, err);
     if (result == 0)
-        result = bring_up(&start, &local, err);
+        result = bring_up(&start, dialect, &local, err);
     start_done(&start);
     if (result < 0)
         vf_local_close(&local);

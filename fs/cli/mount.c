@@ -35,7 +35,7 @@ struct job {
     int report_fd;           /* -1: in the foreground, or reported */
     struct vf_client client;
     struct vf_report *report;
-    struct vf_journal *journal; /* or NULL */
+    struct vf_journal *journal;
     struct vf_tree *tree;
     struct vf_mount *mount;
 };
@@ -115,26 +115,51 @@ static void raise_locked_memory(void)
     }
 }
 
-/* Outcomes that are not known when the daemon is killed. They are kept with the
- * session, where there is one; a mount does well without. */
-static void open_journal(struct job *job)
+/* With the session, where there is one. *ret is freed with free(). */
+static int find_journal(char **ret, struct vf_error *err)
 {
-    const struct vf_client *client = &job->client;
     const char *runtime = getenv("XDG_RUNTIME_DIR");
-    struct vf_error err;
     struct stat st;
+    int fd;
 
-    if (runtime == NULL || stat(runtime, &st) < 0 || st.st_uid != geteuid())
-        return;
-    const char *service = client->local.socket;
+    if (runtime != NULL && stat(runtime, &st) == 0 && st.st_uid == geteuid()) {
+        *ret = vf_place_join(runtime, "vaultfs");
+        return *ret != NULL ? 0 : vf_error_set(err, ENOMEM, "no memory");
+    }
+    char *path = vf_place_find("XDG_STATE_HOME", ".local/state");
+    if (path == NULL)
+        return vf_error_set(err, ENOMEM, "no memory");
+    int result = vf_place_open(path, &fd, err);
+    if (result < 0) {
+        free(path);
+        return result;
+    }
+    (void)close(fd);
+    *ret = path;
+    return 0;
+}
+
+/* Outcomes that are not known, also for the next daemon when this one is
+ * killed. A mount does without that, but never without its own. */
+static int open_journal(struct job *job, struct vf_error *err)
+{
+    const char *service = job->client.local.socket;
+    char *path = NULL;
+
     if (service == NULL)
         service = job->source.unix_socket;
     if (service == NULL)
         service = job->source.base_url;
-    char *path = vf_place_join(runtime, "vaultfs");
-    if (path != NULL && vf_journal_open(path, service, &job->journal, &err) < 0)
-        vf_log(VF_LOG_WARNING, "no journal: %s", err.message);
+    int result = find_journal(&path, err);
+    if (result == 0)
+        result = vf_journal_open(path, service, &job->journal, err);
     free(path);
+    if (result == 0)
+        return 0;
+    vf_log(VF_LOG_WARNING,
+           "what is not known when the daemon is killed will be forgotten: %s",
+           err->message);
+    return vf_journal_open(NULL, service, &job->journal, err);
 }
 
 static int make_tree(struct job *job, struct vf_error *err)
@@ -223,8 +248,7 @@ static enum vf_exit serve(struct job *job)
 {
     struct vf_error err = {0};
 
-    open_journal(job);
-    if (make_tree(job, &err) < 0)
+    if (open_journal(job, &err) < 0 || make_tree(job, &err) < 0)
         return fail(job, VF_EXIT_LOCAL, &err);
     if (probe(job, &err) < 0)
         return fail(job, VF_EXIT_SERVICE, &err);

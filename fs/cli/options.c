@@ -39,6 +39,8 @@ struct option {
 #define ANY                                                                    \
     (SERVICE | VF_FOR_UMOUNT | VF_FOR_STATUS | VF_FOR_WHY | VF_FOR_REFRESH)
 
+#define OR_WORD(name, word) "|" word
+
 static const struct option table[] = {
     {"foreground", 'f', FLAG, VF_FOR_MOUNT, AT(is_foreground),
      .help = "stay in the foreground; the log goes to standard error"},
@@ -48,9 +50,8 @@ static const struct option table[] = {
      .help = "any of the options below, as in fstab"},
     {"lazy", 'l', FLAG, VF_FOR_UMOUNT, AT(is_lazy),
      .help = "detach now, even when files are open"},
-    {"dialect", 0, CHOICE, SERVICE, AT(dialect),
-     "auto|qoder|qoder-flat|anthropic", "auto",
-     .help = "the service's form of the API"},
+    {"dialect", 0, CHOICE, SERVICE, AT(dialect), &("" VF_DIALECTS(OR_WORD))[1],
+     "auto", .help = "the service's form of the API"},
     {"token-file", 0, PATH, SERVICE, AT(token_file), "FILE",
      .help = "read the access token from a file that only you can read"},
     {"token-env", 0, TEXT, SERVICE, AT(token_env), "NAME",

@@ -22,6 +22,15 @@ struct vf_buf;
 
 #define VF_OPERANDS_MAX 2
 
+/* What --dialect takes: a name in C, and the word. */
+#define VF_DIALECTS(take)                                                      \
+    take(AUTO, "auto") take(QODER, "qoder") take(FLAT, "qoder-flat")           \
+        take(ANTHROPIC, "anthropic")
+
+#define VF_DIALECT_ENTRY(name, word) VF_DIALECT_##name,
+enum vf_dialect_choice { VF_DIALECTS(VF_DIALECT_ENTRY) };
+#undef VF_DIALECT_ENTRY
+
 enum vf_rm { VF_RM_DELETE, VF_RM_ARCHIVE };
 
 /* Owns its strings but the operands; those that were not given are NULL. There
@@ -35,7 +44,8 @@ struct vf_options {
     bool is_read_only;
     bool is_allow_other;
     bool is_nocheck;
-    unsigned dialect;    /* place in "auto|qoder|qoder-flat|anthropic" */
+    unsigned dialect;    /* enum vf_dialect_choice; VF_DIALECT_AUTO when it was
+                            not given */
     unsigned rm;         /* enum vf_rm */
     unsigned log_format; /* enum vf_log_format */
     char *token_file;    /* absolute: the daemon changes its directory */

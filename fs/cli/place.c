@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "place.h"
 
+#include "vaultfs/path.h"
 #include "vaultfs/text.h"
 
 #include <errno.h>
@@ -58,30 +59,10 @@ char *vf_place_join(const char *path, const char *name)
     return whole.data;
 }
 
-/* mkdir -p, for nobody but us. */
-static int make_directories(const char *path, struct vf_error *err)
-{
-    char part[PATH_MAX];
-    size_t size = strlen(path);
-
-    if (size >= sizeof(part))
-        return vf_error_set(err, ENAMETOOLONG, "%s: %s", path,
-                            strerror(ENAMETOOLONG));
-    for (size_t end = 1; end <= size; end++) {
-        if (path[end] != '/' && path[end] != '\0')
-            continue;
-        memcpy(part, path, end);
-        part[end] = '\0';
-        if (mkdir(part, 0700) < 0 && errno != EEXIST)
-            return failed(err, "make the directory", part);
-    }
-    return 0;
-}
-
 int vf_place_open(const char *path, int *ret_fd, struct vf_error *err)
 {
     struct stat st;
-    int result = make_directories(path, err);
+    int result = vf_path_make(path, err);
 
     if (result < 0)
         return result;

@@ -7,14 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a socket of ours answers to; the host is only a name there. */
-#define SOCKET_BASE_URL "http://localhost/api/v1/cloud"
-
 #define LOCAL_NAME_MAX 64
 
 enum form {
     SERVICE, /* the whole word: a service that we know */
-    URL,     /* a prefix: taken as it is */
+    URL,     /* a prefix: of the URL itself */
     SOCKET,  /* a prefix: a path follows */
     LOCAL,   /* the whole word: the embedded service "default" */
     LOCAL_OF /* a prefix: a name follows */
@@ -30,9 +27,9 @@ static const struct {
     {"qoder", SERVICE, "https://api.qoder.com/api/v1/cloud", "QODER_BASE_URL"},
     {"qoder-cn", SERVICE, "https://api.qoder.com.cn/api/v1/cloud"},
     {"anthropic", SERVICE, "https://api.anthropic.com/v1", NULL, "anthropic"},
-    {"local", LOCAL, SOCKET_BASE_URL},
-    {"local:", LOCAL_OF, SOCKET_BASE_URL},
-    {"unix:", SOCKET, SOCKET_BASE_URL},
+    {"local", LOCAL},
+    {"local:", LOCAL_OF},
+    {"unix:", SOCKET},
     {"https://", URL},
     {"http://", URL},
 };
@@ -75,20 +72,45 @@ static int check_local_name(const char *name, struct vf_error *err)
                         LOCAL_NAME_MAX);
 }
 
-static const char *base_url(size_t i, const char *text)
+static const char *find_url(size_t i, const char *text)
 {
     const char *set =
         sources[i].variable != NULL ? getenv(sources[i].variable) : NULL;
 
     if (set != NULL && *set != '\0')
         return set;
-    return sources[i].base_url != NULL ? sources[i].base_url : text;
+    return sources[i].form == URL ? text : sources[i].base_url;
+}
+
+/* In the one way in which we write it: what is kept for a service is found by
+ * its URL. */
+static int copy_url(const char *url, char **ret)
+{
+    size_t size = strlen(url);
+
+    while (size > 0 && url[size - 1] == '/')
+        size--;
+    *ret = strndup(url, size);
+    return *ret != NULL ? 0 : -ENOMEM;
+}
+
+/* The same for a socket: without links and detours, if it is there yet. */
+static int copy_socket(const char *path, char **ret)
+{
+    *ret = realpath(path, NULL);
+    if (*ret != NULL && strlen(*ret) > VF_SOCKET_PATH_MAX) {
+        free(*ret);
+        *ret = NULL;
+    }
+    if (*ret == NULL)
+        *ret = strdup(path);
+    return *ret != NULL ? 0 : -ENOMEM;
 }
 
 static int fill(size_t i, const char *text, struct vf_source *source,
                 struct vf_error *err)
 {
-    const char *socket = NULL, *local = NULL;
+    const char *socket = NULL, *local = NULL, *url = find_url(i, text);
     const char *rest = text + strlen(sources[i].word);
     int result = 0;
 
@@ -102,11 +124,10 @@ static int fill(size_t i, const char *text, struct vf_source *source,
         return result;
     source->dialect = sources[i].dialect;
     source->name = strdup(text);
-    source->base_url = strdup(base_url(i, text));
-    source->unix_socket = socket != NULL ? strdup(socket) : NULL;
     source->local_name = local != NULL ? strdup(local) : NULL;
-    if (source->name == NULL || source->base_url == NULL ||
-        (socket != NULL && source->unix_socket == NULL) ||
+    if (source->name == NULL ||
+        (url != NULL && copy_url(url, &source->base_url) < 0) ||
+        (socket != NULL && copy_socket(socket, &source->unix_socket) < 0) ||
         (local != NULL && source->local_name == NULL))
         return vf_error_set(err, ENOMEM, "no memory");
     return 0;

@@ -12,9 +12,9 @@
 
 /* Owns its strings. */
 struct vf_source {
-    char *name; /* as it was given; the first column of mount(8) */
-    char *base_url;
-    char *unix_socket;   /* NULL: over the network */
+    char *name;     /* as it was given; the first column of mount(8) */
+    char *base_url; /* without a "/" at its end; NULL: not over the network */
+    char *unix_socket;   /* the shortest path to it; or NULL */
     char *local_name;    /* the embedded service of this name, or NULL */
     const char *dialect; /* that it is known to speak, static; or NULL */
 };

@@ -63,8 +63,6 @@ static const struct {
     bool needs_param; /* a field is named */
     const char *words;
 } advices[] = {
-    {"EKEYREJECTED", ANY, false,
-     "it is read again each time that it is refused: no new mount is needed"},
     {"EKEYEXPIRED", ANY, false,
      "put a new token where it comes from (vaultfs status says where)"},
     {"EACCES", SERVICE, false,
@@ -77,8 +75,6 @@ static const struct {
      "the service does not take it as it is: change what it names"},
     {"EEXIST", SERVICE, false,
      "write over the file that has it, or remove that one first"},
-    {"EOPNOTSUPP", SERVICE, false,
-     "this service has no such call: remove it and make it again"},
     {"EBUSY", SERVICE, false, "wait a moment and try again"},
     {"EFBIG", ANY, false,
      "a document has at most 1 MiB, and the service may take less"},
@@ -98,8 +94,8 @@ static const struct {
      "a redirect is not followed: mount the address that it leads to, if you "
      "trust it"},
     {"EPROTO", HERE, false,
-     "its certificate is not trusted here: see --cacert, and make sure that "
-     "this is the right host"},
+     "no safe connection could be made: is this the right host, and does it "
+     "speak TLS? for a certificate that is not trusted here see --cacert"},
     {"EBADMSG", ANY, false,
      "what answers is not this API, or something in between: is the base URL "
      "right?"},

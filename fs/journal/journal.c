@@ -4,6 +4,8 @@
  * in the file, slot for slot. One write puts an entry there and one takes it
  * away, so that the file neither grows nor needs to be cleaned up, and a daemon
  * that is killed at any moment leaves each slot as it was or as it was to be.
+ * What the file cannot take, for want of a directory or of room, is in the
+ * table all the same.
  */
 #include "vaultfs/journal.h"
 
@@ -19,7 +21,7 @@
 #include "file.h"
 
 /* How long services keep a key. */
-#define KEY_LIFE_S (24 * 60 * 60)
+#define KEY_LIFE_S ((int64_t)24 * 60 * 60)
 /* In place of an id, none of which has a dot. */
 #define NO_VAULT "."
 #define VAULT_ID_MAX 64
@@ -36,19 +38,23 @@ struct entry {
 
 struct vf_journal {
     pthread_mutex_t lock;
-    int directory_fd;
-    int fd; /* -1: there was nothing to keep yet */
+    int directory_fd; /* -1: none */
+    int fd;           /* -1: there was nothing to keep yet, or no place */
     char prefix[VF_JOURNAL_PREFIX_SIZE];
     char file[VF_JOURNAL_FILE_SIZE];
     struct entry *entries;
     size_t count; /* slots */
 };
 
-static bool is_usable(const struct entry *entry)
+/* One from the future is young: the clock was set back. */
+static bool is_young(const struct entry *entry)
 {
-    int64_t age_s = (int64_t)time(NULL) - entry->made_s;
+    return (int64_t)time(NULL) - entry->made_s < KEY_LIFE_S;
+}
 
-    return age_s >= 0 && age_s < KEY_LIFE_S;
+static bool is_free(const struct entry *entry)
+{
+    return entry->key[0] == '\0' || (entry->is_unknown && !is_young(entry));
 }
 
 static bool fits(const char *vault_id, const char *name)
@@ -95,7 +101,7 @@ static struct entry *find(const struct vf_journal *journal,
     for (size_t i = 0; i < journal->count; i++) {
         struct entry *entry = &journal->entries[i];
 
-        if (entry->key[0] != '\0' && strcmp(entry->vault_id, vault_id) == 0 &&
+        if (!is_free(entry) && strcmp(entry->vault_id, vault_id) == 0 &&
             strcmp(entry->name, name) == 0)
             return entry;
     }
@@ -106,7 +112,7 @@ static struct entry *find(const struct vf_journal *journal,
 static struct entry *add_slot(struct vf_journal *journal)
 {
     for (size_t i = 0; i < journal->count; i++)
-        if (journal->entries[i].key[0] == '\0')
+        if (is_free(&journal->entries[i]))
             return &journal->entries[i];
     struct entry *entries = reallocarray(journal->entries, journal->count + 1,
                                          sizeof(*journal->entries));
@@ -124,6 +130,8 @@ static int save(struct vf_journal *journal, const struct entry *entry)
     char line[VF_JOURNAL_SLOT_SIZE];
     int result = 0;
 
+    if (journal->directory_fd < 0)
+        return -ENOENT;
     if (journal->fd < 0)
         result = vf_journal_file_make(journal->directory_fd, journal->prefix,
                                       journal->file, &journal->fd);
@@ -135,7 +143,7 @@ static int save(struct vf_journal *journal, const struct entry *entry)
     return vf_journal_file_put(journal->fd, slot, line);
 }
 
-/* An entry that is not in the file is none. */
+/* Whether it is in the file, too: 0, or why not. */
 static int keep(struct vf_journal *journal, const struct entry *kept)
 {
     struct entry *entry = find(journal, kept->vault_id, kept->name);
@@ -145,17 +153,14 @@ static int keep(struct vf_journal *journal, const struct entry *kept)
     if (entry == NULL)
         return -ENOMEM;
     *entry = *kept;
-    int result = save(journal, entry);
-    if (result < 0)
-        entry->key[0] = '\0';
-    return result;
+    return save(journal, entry);
 }
 
 static bool take(void *context, const char *line)
 {
     struct entry entry;
 
-    if (!scan(line, &entry) || !is_usable(&entry))
+    if (!scan(line, &entry) || !is_young(&entry))
         return true;
     return keep(context, &entry) == 0;
 }
@@ -166,34 +171,48 @@ int vf_journal_open(const char *directory, const char *service,
                     struct vf_journal **ret, struct vf_error *err)
 {
     struct vf_journal *journal = calloc(1, sizeof(*journal));
+    int result = 0;
 
     if (journal == NULL)
         return vf_error_set(err, ENOMEM, "no memory for a journal");
-    int result = vf_journal_directory(directory, &journal->directory_fd, err);
+    journal->directory_fd = journal->fd = -1;
+    if (directory != NULL)
+        result = vf_journal_directory(directory, &journal->directory_fd, err);
     if (result < 0) {
         free(journal);
         return result;
     }
-    journal->fd = -1;
     (void)snprintf(journal->prefix, sizeof(journal->prefix),
                    "journal-%016" PRIx64 "-",
                    vf_hash64(service, strlen(service)));
     (void)pthread_mutex_init(&journal->lock, NULL);
-    vf_journal_file_inherit(journal->directory_fd, journal->prefix, take,
-                            journal);
+    if (directory != NULL)
+        vf_journal_file_inherit(journal->directory_fd, journal->prefix, take,
+                                journal);
     *ret = journal;
     return 0;
+}
+
+/* What is still in flight is as unknown as the rest. */
+static bool is_used(const struct vf_journal *journal)
+{
+    size_t i = 0;
+
+    while (i < journal->count && is_free(&journal->entries[i]))
+        i++;
+    return i < journal->count;
 }
 
 void vf_journal_close(struct vf_journal *journal)
 {
     if (journal == NULL)
         return;
-    if (journal->fd >= 0 && vf_journal_count(journal) == 0)
+    if (journal->fd >= 0 && !is_used(journal))
         (void)unlinkat(journal->directory_fd, journal->file, 0);
     if (journal->fd >= 0)
         (void)close(journal->fd);
-    (void)close(journal->directory_fd);
+    if (journal->directory_fd >= 0)
+        (void)close(journal->directory_fd);
     (void)pthread_mutex_destroy(&journal->lock);
     free(journal->entries);
     free(journal);
@@ -206,7 +225,8 @@ static bool begin(struct vf_journal *journal, const char *vault_id,
     struct entry *known = find(journal, vault_id, name);
     struct entry entry = {.made_s = (int64_t)time(NULL)};
 
-    if (known != NULL && is_usable(known)) {
+    if (known != NULL) {
+        known->is_unknown = false;
         memcpy(ret_key, known->key, sizeof(known->key));
         return true;
     }
@@ -242,6 +262,7 @@ static void end(struct vf_journal *journal, struct entry *entry,
         memcpy(entry->key, key, sizeof(entry->key));
     else
         entry->key[0] = '\0';
+    entry->made_s = (int64_t)time(NULL);
     (void)!save(journal, entry);
 }
 
@@ -257,6 +278,23 @@ void vf_journal_end(struct vf_journal *journal, const char *vault_id,
     pthread_mutex_unlock(&journal->lock);
 }
 
+void vf_journal_settle(struct vf_journal *journal, const char *vault_id,
+                       const char *name)
+{
+    if (journal == NULL)
+        return;
+    pthread_mutex_lock(&journal->lock);
+    struct entry *entry = find(journal, vault_id, name);
+    if (entry != NULL && entry->is_unknown)
+        end(journal, entry, NULL);
+    pthread_mutex_unlock(&journal->lock);
+}
+
+static bool is_counted(const struct entry *entry)
+{
+    return !is_free(entry) && entry->is_unknown;
+}
+
 size_t vf_journal_count(struct vf_journal *journal)
 {
     size_t count = 0;
@@ -265,8 +303,7 @@ size_t vf_journal_count(struct vf_journal *journal)
         return 0;
     pthread_mutex_lock(&journal->lock);
     for (size_t i = 0; i < journal->count; i++)
-        count += journal->entries[i].key[0] != '\0' &&
-                 journal->entries[i].is_unknown;
+        count += is_counted(&journal->entries[i]);
     pthread_mutex_unlock(&journal->lock);
     return count;
 }

@@ -8,6 +8,7 @@
 
 #include "commit_job.h"
 #include "create.h"
+#include "vaultfs/json.h"
 #include "vaultfs/text.h"
 
 void vf_birth_done(struct vf_birth *birth)
@@ -62,37 +63,102 @@ static void name_credential(struct vf_error *err, size_t index)
     if (!param.is_broken)
         vf_error_copy(err->param, sizeof(err->param), param.data);
     vf_buf_free(&param);
-    vf_reason_put_before(err,
-                         "the vault was not made, because of %s: ", err->param);
 }
 
-/* One after another, for a service that does not take them along. */
-static int add_credentials(struct vf_tree *tree,
-                           const struct vf_vault_spec *spec,
-                           struct vf_birth *birth, struct vf_error *err)
+static bool holds(const struct vf_page *page, const struct vf_spec *spec)
+{
+    size_t i = 0;
+
+    while (i < page->count &&
+           !vf_spec_is_same_identity(spec, page->objects[i].text,
+                                     page->objects[i].size))
+        i++;
+    return i < page->count;
+}
+
+static int add_credential(struct vf_tree *tree, const struct vf_spec *spec,
+                          struct vf_birth *birth, struct vf_error *err)
 {
     const struct vf_service *service = &tree->options.service;
-    char key[VF_UUID_SIZE];
+    struct vf_key key = {.is_old = false}; /* nothing is repeated: a failure
+                                              ends it all */
+    struct vf_object made;
+
+    vf_uuid4(key.text);
+    int result = service->ops->create_credential(service->self, birth->vault.id,
+                                                 spec->stored_name, spec, &key,
+                                                 vf_deadline(tree), &made, err);
+    if (result == 0 && keep_object(&birth->credentials, &made)) {
+        vf_object_done(&made);
+        result = vf_error_set(err, ENOMEM, "no memory");
+    }
+    return result;
+}
+
+/* One after another, for a service that did not take them along. */
+static int add_missing(struct vf_tree *tree, const struct vf_vault_spec *spec,
+                       struct vf_birth *birth, struct vf_error *err)
+{
     int result = 0;
 
-    drop_credentials(birth);
-    birth->credentials.objects =
-        calloc(spec->count, sizeof(*birth->credentials.objects));
-    if (birth->credentials.objects == NULL)
-        return vf_error_set(err, ENOMEM, "no memory");
     for (size_t i = 0; i < spec->count && result == 0; i++) {
-        const struct vf_spec *credential = spec->credentials[i];
-
-        vf_uuid4(key); /* a failure takes back all: nothing is repeated */
-        result = service->ops->create_credential(
-            service->self, birth->vault.id, credential->stored_name, credential,
-            key, vf_deadline(tree),
-            &birth->credentials.objects[birth->credentials.count], err);
-        if (result == 0)
-            birth->credentials.count++;
-        else
+        if (holds(&birth->credentials, spec->credentials[i]))
+            continue;
+        result = add_credential(tree, spec->credentials[i], birth, err);
+        if (result < 0)
             name_credential(err, i);
     }
+    return result;
+}
+
+static bool has_metadata(const struct vf_vault_spec *spec,
+                         const struct vf_object *vault)
+{
+    struct vf_json *shown, *metadata = NULL;
+
+    if (vf_json_parse(vault->text, vault->size, &shown, NULL) < 0)
+        return false;
+    (void)vf_json_get(shown, "metadata", &metadata);
+    bool is_same = vf_json_count(spec->metadata) == 0
+                       ? vf_json_count(metadata) == 0
+                       : vf_json_equal(spec->metadata, metadata);
+    vf_json_free(shown);
+    return is_same;
+}
+
+/* Whether a vault that was found by its name can be what a lost request made,
+ * which has the spec's metadata, its credentials where the service takes them
+ * along, and none where it does not. */
+static bool may_be_ours(const struct vf_tree *tree,
+                        const struct vf_vault_spec *spec,
+                        const struct vf_birth *birth)
+{
+    const struct vf_service *service = &tree->options.service;
+    struct vf_service_traits traits;
+
+    if (!has_metadata(spec, &birth->vault))
+        return false;
+    service->ops->traits(service->self, &traits);
+    if (!traits.takes_credentials_with_vault)
+        return birth->credentials.count == 0;
+    for (size_t i = 0; i < spec->count; i++)
+        if (!holds(&birth->credentials, spec->credentials[i]))
+            return false;
+    return birth->credentials.count == spec->count;
+}
+
+static int check_found(struct vf_tree *tree, const struct vf_vault_spec *spec,
+                       bool is_guess, struct vf_birth *birth,
+                       struct vf_error *err)
+{
+    int result = list_credentials(tree, birth, err);
+
+    if (result == 0 && is_guess && !may_be_ours(tree, spec, birth))
+        result = vf_error_set(err, EEXIST,
+                              "a vault of this name is there, and it is not "
+                              "what was sent");
+    if (result < 0 && is_guess)
+        err->is_unknown = true; /* of what was sent */
     return result;
 }
 
@@ -104,12 +170,14 @@ static void take_back(struct vf_tree *tree, const char *vault_id,
     int result = service->ops->delete_vault(service->self, vault_id,
                                             vf_deadline(tree), &second);
 
-    if (result == 0)
-        return;
-    vf_reason_put_before(err,
-                         "the new vault %s is left, not all of it was "
-                         "made and it could not be deleted (%s): ",
-                         vault_id, second.message);
+    if (result == 0 && err->param[0] != '\0')
+        vf_reason_put_before(
+            err, "the vault was not made, because of %s: ", err->param);
+    else if (result < 0)
+        vf_reason_put_before(err,
+                             "the new vault %s is left, not all of it was "
+                             "made and it could not be deleted (%s): ",
+                             vault_id, second.message);
 }
 
 /* It is there, and nobody here has seen it. */
@@ -118,6 +186,26 @@ static void expire_root(struct vf_tree *tree)
     pthread_mutex_lock(&tree->lock);
     vf_listing_expire(tree, tree->root);
     pthread_mutex_unlock(&tree->lock);
+}
+
+/* What was there before this creation's own answer may be another's, or in use
+ * by now, and is not deleted. */
+static void undo(struct vf_tree *tree, const struct vf_creation *creation,
+                 const char *vault_id, struct vf_error *err)
+{
+    if (!creation->was_sought) {
+        take_back(tree, vault_id, err);
+        return;
+    }
+    expire_root(tree);
+    vf_reason_put_before(err,
+                         "the vault %s is left as it is, %s, and not all of it "
+                         "was made: ",
+                         vault_id,
+                         creation->is_guess
+                             ? "for it was found by its name and may be "
+                               "another's"
+                             : "for an earlier attempt made it");
 }
 
 int vf_birth_run(struct vf_tree *tree, const struct vf_vault_spec *spec,
@@ -136,11 +224,11 @@ int vf_birth_run(struct vf_tree *tree, const struct vf_vault_spec *spec,
         return vf_error_set(err, EEXIST, "a vault of this name is there");
     }
     if (creation.was_sought)
-        result = list_credentials(tree, &birth, err);
-    if (result == 0 && birth.credentials.count == 0 && spec->count > 0)
-        result = add_credentials(tree, spec, &birth, err);
+        result = check_found(tree, spec, creation.is_guess, &birth, err);
+    if (result == 0)
+        result = add_missing(tree, spec, &birth, err);
     if (result < 0) {
-        take_back(tree, birth.vault.id, err);
+        undo(tree, &creation, birth.vault.id, err);
         vf_birth_done(&birth);
         return result;
     }

@@ -20,8 +20,11 @@ void vf_birth_done(struct vf_birth *birth);
 /*
  * Make the vault and its credentials, all or nothing: when a credential fails,
  * the new vault is deleted again, and err->param names the credential, as
- * "credentials[2].auth.token". The spec has a display_name. Returns 0 and *ret,
- * or -EEXIST when an earlier attempt made it, -ENODATA when the service wants a
+ * "credentials[2].auth.token". One that was there before, made by a request
+ * whose answer was lost or only like it, is never deleted: what it lacks is
+ * made, and what it has too much shows that it is another's. The spec has a
+ * display_name. Returns 0 and *ret, or -EEXIST when an earlier attempt made it
+ * or it is another's (then err->is_unknown), -ENODATA when the service wants a
  * first credential, or an errno of the service; err is not NULL. No lock may be
  * held.
  */

@@ -13,7 +13,9 @@
  * what was renamed or deleted since, so that the answer is believed only after
  * a look at what it tells of. And it refuses another body: then the earlier
  * attempt was for something else, and what became of that decides: if it is
- * there, it has the name, and is to be rotated; if not, the key is spent.
+ * there, it has the name, and is to be rotated; if not, the key is spent. No
+ * other answer tells what became of the earlier attempt, which may be under way
+ * still: whatever refused this one, the key is kept for the next.
  */
 #include "create.h"
 
@@ -41,7 +43,7 @@ struct attempt {
     const struct known *known; /* NULL: any object may be it */
     bool by_name;              /* the name decides, whatever it is for */
     int64_t deadline_ms;
-    char key[VF_UUID_SIZE];
+    struct vf_key key;
 };
 
 /* --- What was known before --- */
@@ -188,6 +190,7 @@ static bool take_it(void *context, struct vf_object *object)
     if (!is_it(attempt, object))
         return false;
     take_over(attempt->creation, object);
+    attempt->creation->is_guess = true;
     return true;
 }
 
@@ -225,11 +228,11 @@ static int try(struct vf_tree *tree, struct attempt *attempt,
 
     if (creation->spec == NULL)
         return service->ops->create_vault(
-            service->self, creation->vault_spec, attempt->key,
+            service->self, creation->vault_spec, &attempt->key,
             attempt->deadline_ms, &creation->made, &creation->credentials, err);
     return service->ops->create_credential(
         service->self, creation->vault_id, creation->name, creation->spec,
-        attempt->key, attempt->deadline_ms, &creation->made, err);
+        &attempt->key, attempt->deadline_ms, &creation->made, err);
 }
 
 static bool take_same_id(void *context, struct vf_object *object)
@@ -286,32 +289,29 @@ static void drop_made(struct vf_creation *creation)
     creation->made = (struct vf_object){0};
     creation->credentials = (struct vf_page){0};
     creation->was_sought = false;
+    creation->is_guess = false;
 }
 
 static int create_under_old_key(struct vf_tree *tree, struct attempt *attempt,
                                 struct vf_error *err)
 {
     struct vf_creation *creation = attempt->creation;
-    char old_key[VF_UUID_SIZE];
     bool is_ours = false;
-
-    memcpy(old_key, attempt->key, sizeof(old_key));
     int result = try(tree, attempt, err);
+
     if (result == 0)
         result = check_answer(tree, attempt, &is_ours, err);
     else if (result == -EEXIST) /* or this name is taken: the same question */
         result = seek_earlier(tree, attempt, err);
     else
-        return result;
-    if (result < 0) {
-        drop_made(creation);
-        memcpy(attempt->key, old_key, sizeof(old_key));
-        return result;
-    }
-    if (is_ours || creation->is_earlier)
+        return stay_unknown(result, err);
+    if (result == 0 && (is_ours || creation->is_earlier))
         return 0;
     drop_made(creation);
-    vf_uuid4(attempt->key);
+    if (result < 0)
+        return result;
+    vf_uuid4(attempt->key.text);
+    attempt->key.is_old = false;
     return try(tree, attempt, err);
 }
 
@@ -339,12 +339,12 @@ static int create_and_look(struct vf_tree *tree, struct attempt *attempt,
 }
 
 static int create_without_keys(struct vf_tree *tree, struct attempt *attempt,
-                               bool is_old, struct vf_error *err)
+                               struct vf_error *err)
 {
     struct known known = {0};
     int result = 0;
 
-    if (is_old)
+    if (attempt->key.is_old)
         result = seek_earlier(tree, attempt, err);
     if (result < 0 || attempt->creation->is_earlier)
         return result;
@@ -366,20 +366,19 @@ int vf_create(struct vf_tree *tree, struct vf_creation *creation,
     struct attempt attempt = {.creation = creation,
                               .deadline_ms = vf_deadline(tree)};
     struct vf_service_traits traits;
-    bool is_old;
     int result;
 
     service->ops->traits(service->self, &traits);
-    vf_journal_begin(journal, creation->vault_id, creation->name, attempt.key,
-                     &is_old);
+    vf_journal_begin(journal, creation->vault_id, creation->name,
+                     attempt.key.text, &attempt.key.is_old);
     if (!traits.has_keys)
-        result = create_without_keys(tree, &attempt, is_old, err);
-    else if (is_old)
+        result = create_without_keys(tree, &attempt, err);
+    else if (attempt.key.is_old)
         result = create_under_old_key(tree, &attempt, err);
     else
         result = try(tree, &attempt, err);
     bool is_unknown = result < 0 && err->is_unknown;
     vf_journal_end(journal, creation->vault_id, creation->name,
-                   is_unknown ? attempt.key : NULL);
+                   is_unknown ? attempt.key.text : NULL);
     return result;
 }

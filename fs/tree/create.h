@@ -19,6 +19,8 @@ struct vf_creation {
     struct vf_page credentials; /* that came with a vault */
     bool was_sought; /* made, or there, by a request whose answer was lost: what
                         came with it is not known */
+    bool is_guess;   /* was_sought, and no answer ever named it: it looks like
+                        what was asked for, but may be another's */
     bool is_earlier; /* not made: it is there from an earlier attempt, and may
                         differ from what is wanted now */
 };

@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "vaultfs/clock.h"
+#include "vaultfs/journal.h"
 
 #define LIFE_PER_FETCH 10
 #define PAGES_MAX 10000
@@ -251,6 +252,17 @@ static struct vf_node *vault_of(struct vf_node *directory)
     return directory->kind == VF_NODE_VAULT ? directory : NULL;
 }
 
+/* A vault is asked for by its name alone: once one is seen, nobody needs to
+ * know any more what became of a creation whose answer was lost. */
+static void settle_seen(struct vf_tree *tree, const struct fetch_job *fetch)
+{
+    if (fetch->job.directory->kind != VF_NODE_ROOT)
+        return;
+    for (size_t i = 0; i < fetch->page.count; i++)
+        vf_journal_settle(tree->options.journal, "",
+                          fetch->page.objects[i].name);
+}
+
 static void apply_fetch(struct vf_tree *tree, struct vf_job *job)
 {
     struct fetch_job *fetch = (struct fetch_job *)job;
@@ -272,10 +284,12 @@ static void apply_fetch(struct vf_tree *tree, struct vf_job *job)
         job->result = vf_listing_reconcile(tree, directory, &fetch->page,
                                            job->started_at);
         tree->listings_fetched++;
-        if (job->result == 0)
-            set_life(tree, directory, fetch);
-        else
+        if (job->result < 0) {
             (void)vf_error_set(&job->error, ENOMEM, "no memory to list");
+            return;
+        }
+        set_life(tree, directory, fetch);
+        settle_seen(tree, fetch);
     } else if (job->result == -ENOENT && vault_of(directory) != NULL) {
         vf_node_unlink(tree, vault_of(directory));
     } else if (may_serve_stale(tree, listing)) {

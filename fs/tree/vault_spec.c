@@ -101,6 +101,10 @@ static int run_spec(struct vf_tree *tree, struct vf_job *job)
     result = check_name(tree, spec, &job->error);
     if (result == 0)
         result = vf_birth_run(tree, spec, &self->birth, &job->error);
+    if (result == -ENODATA)
+        result = vf_error_set_param(&job->error, EINVAL, "credentials",
+                                    "this service makes no vault without a "
+                                    "credential");
     self->is_made = result == 0;
     vf_vault_spec_free(spec);
     return result;

@@ -11,6 +11,7 @@
 #define VAULTFS_API_H
 
 #include "vaultfs/error.h"
+#include "vaultfs/text.h"
 
 #include <stdbool.h>
 #include <time.h>
@@ -63,6 +64,12 @@ struct vf_service_traits {
     unsigned credentials_max;          /* documented, in one vault; 0: none */
 };
 
+/* A creation's idempotency key. */
+struct vf_key {
+    char text[VF_UUID_SIZE];
+    bool is_old; /* what became of an earlier creation under it is not known */
+};
+
 /* Which objects a list is to have. */
 enum vf_list { VF_LIST_ACTIVE, VF_LIST_ARCHIVED, VF_LIST_ALL };
 
@@ -73,7 +80,9 @@ enum vf_list { VF_LIST_ACTIVE, VF_LIST_ARCHIVED, VF_LIST_ALL };
  * released with vf_object_done() or vf_page_done(). Errors are those of
  * vf_api_errno() and vf_http_perform(); err has the service's own message and
  * request id, or else the request id that was sent. A 404 for the list of
- * vaults itself, which is never gone, is -EBADMSG: the base URL is wrong.
+ * vaults itself, which is never gone, is -EBADMSG: the base URL is wrong; and
+ * so is any 404 without the service's own error, which somebody in between
+ * made: it does not tell that anything is gone.
  *
  * What passes is tried again, three times in all and before the deadline: no
  * connection, 408, 429, 5xx; and a lost reply, but for a creation without a key
@@ -85,10 +94,12 @@ enum vf_list { VF_LIST_ACTIVE, VF_LIST_ARCHIVED, VF_LIST_ALL };
  * came after one of these does not settle it: 401, 403, 409, 429, 503, no
  * connection. The message says so, too.
  *
- * key: a creation's idempotency key, of VF_UUID_SIZE bytes with its NUL. All
- * requests of the call go under it, as long as nothing but a lost reply, 408,
- * 429 or a 5xx but 501 was the answer; once another was, *key is a new one. It
- * stays whenever is_unknown is set.
+ * key: all requests of the call go under it, as long as nothing but a lost
+ * reply, 408, 429 or a 5xx but 501 was the answer; once another was, key->text
+ * is a new one. It stays whenever is_unknown is set; and when it is old,
+ * whatever the answer, for a refusal now is none of what came before: with a
+ * failure of the service's, is_unknown is then set, too. is_old itself is for
+ * the caller to change.
  *
  * No object, page or error has a secret that was sent with the request, nor the
  * access token, wherever the service put it.
@@ -109,8 +120,9 @@ struct vf_service_ops {
      * page); else they are not looked at, and none is there. -ENODATA: the
      * service wants a first credential. */
     int (*create_vault)(void *service, const struct vf_vault_spec *spec,
-                        char *key, int64_t deadline_ms, struct vf_object *ret,
-                        struct vf_page *ret_credentials, struct vf_error *err);
+                        struct vf_key *key, int64_t deadline_ms,
+                        struct vf_object *ret, struct vf_page *ret_credentials,
+                        struct vf_error *err);
     /* Change display_name and metadata, each if given: metadata is then all of
      * it. current_text as for update_credential. Without any difference nothing
      * is sent. -EOPNOTSUPP where the service has no such call. */
@@ -129,7 +141,7 @@ struct vf_service_ops {
      * for what the service has no place for. */
     int (*create_credential)(void *service, const char *vault_id,
                              const char *name, const struct vf_spec *spec,
-                             char *key, int64_t deadline_ms,
+                             struct vf_key *key, int64_t deadline_ms,
                              struct vf_object *ret, struct vf_error *err);
     int (*get_credential)(void *service, const char *vault_id, const char *id,
                           int64_t deadline_ms, struct vf_object *ret,

@@ -20,7 +20,7 @@ MAY_USE["vaultd"] = {"vaultd", "base", "json"}
 # A public header belongs to the module of its name, but for these.
 HEADERS = {name: name for name in RANK if name != "base"} | {
     "error": "base", "secret": "base", "clock": "base", "text": "base",
-    "log": "base", "name": "tree"}
+    "log": "base", "path": "base", "name": "tree"}
 
 # Headers and pkg-config name of each library, and its one user.
 LIBRARIES = [

@@ -2,13 +2,16 @@
 """One tree over three dialects of the API, and a service that is told apart."""
 
 import errno
+import fcntl
 import json
 import os
 from pathlib import Path
 
 import pytest
+from support import faultproxy
 from support.mount import daemons_of
-from support.service import CREDENTIAL, CREDENTIALS, Counter
+from support.process import finish
+from support.service import CREDENTIAL, CREDENTIALS, VAULTS, Counter
 from support.specs import bearer, flat, text
 
 QODER = "qoder"
@@ -21,11 +24,13 @@ def at(services, mounts):
     """A service of one dialect, with a vault "prod", and its mount:
     at(FLAT, told="auto")."""
 
-    def start(dialect, *options, told=None, make=lambda service, vault: None):
+    def start(
+        dialect, *options, told=None, make=lambda service, vault: None, mount_options=()
+    ):
         service = services("--dialect", dialect, *options)
         if "required" not in options:
             make(service, service.make_vault("prod"))
-        options = ("--dialect", told or dialect)
+        options = ("--dialect", told or dialect, *mount_options)
         return service, mounts(*options, source=service.url, token=service.token)
 
     return start
@@ -90,6 +95,51 @@ def test_flat_names_are_in_a_file_of_the_user_s_own(at):
     assert "f.json" not in names.read_text()
 
 
+@pytest.mark.parametrize("spelling", ["{}/", "{}//"])
+def test_flat_names_are_found_under_another_spelling(at, spelling):
+    service, mount = at(FLAT)
+    (mount / "prod/odd.json").write_bytes(text(flat()))
+    mount.stop()
+    mount.source = spelling.format(service.url)
+    mount.start()
+    assert mount.ls("prod") == ["odd.json"]
+
+
+def test_flat_a_socket_is_one_service_however_it_is_spelled(at, tmp_path):
+    os.symlink(tmp_path, tmp_path / "link")
+    service, mount = at(FLAT, "--listen", f"unix:{tmp_path}/s")
+    mount.stop()
+    mount.source = f"unix:{tmp_path}/s"
+    mount.start()
+    (mount / "prod/odd.json").write_bytes(text(flat()))
+    mount.stop()
+    mount.source = f"unix:{tmp_path}/link/./s"
+    mount.start()
+    assert mount.ls("prod") == ["odd.json"]
+
+
+def test_flat_a_vault_spec_needs_a_place_for_names(at):
+    service, mount = at(FLAT)
+    state = mount.directory / ".local/state"
+    state.mkdir(parents=True, exist_ok=True)
+    (state / "vaultfs").write_text("in the way")
+    spec = {"display_name": "new", "credentials": [flat()]}
+    assert not mount.sh(f"echo '{json.dumps(spec)}' > new.json")
+    assert [vault["display_name"] for vault in service.vaults()] == ["prod"]
+
+
+def test_flat_a_lock_that_another_holds_is_not_waited_for_without_end(at):
+    _, mount = at(FLAT, mount_options=["--timeout", "1"])
+    (mount / "prod/a.json").write_bytes(text(flat()))
+    (lock,) = (mount.directory / ".local/state/vaultfs").glob("names-*.lock")
+    with open(lock, "r+") as held_open:
+        fcntl.flock(held_open, fcntl.LOCK_EX)
+        writer = mount.spawn(f"echo '{json.dumps(flat(host='b.example'))}' > prod/b.json")
+        assert mount.sh("cat prod/a.json; ls prod; touch .vaultfs/refresh; ls prod")
+        assert finish(writer, 10).status != 0
+    assert mount.record("/prod/b.json")["errno"] == "ETIMEDOUT"
+
+
 def test_flat_what_has_no_place_is_refused_by_name(at):
     service, mount = at(FLAT)
     for document, param in [
@@ -146,6 +196,49 @@ def test_auto_tells_the_generations_apart(at, dialect):
     assert status(mount)["dialect"] == dialect
     assert mount.ls("prod") == ["f.json"]
     assert len(held(service)) == 1
+
+
+def test_auto_is_not_told_by_a_page_of_maintenance(service, proxy, mounts):
+    service.make_vault("prod")
+    page = faultproxy.reply(200, b'{"status": "maintenance"}')
+    proxy.on("GET", VAULTS, page, times=1)
+    mount = mounts("--nocheck", source=proxy.url)  # its probe gets that
+    assert mount.ls() == ["prod"]
+    assert status(mount)["dialect"] == QODER
+
+
+def test_auto_is_not_told_by_a_refusal_that_mentions_credentials(
+    service, proxy, mounts
+):
+    words = "your credentials do not match the workspace"
+    proxy.on("POST", VAULTS, faultproxy.error(400, "x", words), times=1)
+    mount = mounts(source=proxy.url)
+    assert not mount.sh("mkdir prod")
+    assert mount.record("/prod")["errno"] == "EINVAL"
+    assert mount.ls() == []
+    assert mount.sh("mkdir prod")
+    assert status(mount)["dialect"] == QODER
+
+
+def test_anthropic_all_metadata_of_a_vault_is_the_user_s(at):
+    service, mount = at(ANTHROPIC)
+    path = mount / "prod/.vault.json"
+    for metadata in ({"k": "1", "vaultfs.name": "x"}, {"vaultfs.name": "y"}, {"k": "2"}):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"metadata": metadata}))
+        assert service.vault("prod")["metadata"] == metadata
+
+
+@pytest.mark.parametrize("dialect", [FLAT, ANTHROPIC])
+def test_the_embedded_service_speaks_the_dialect_it_is_told(home, dialect):
+    point = home.point()
+    assert home.vaultfs("mount", "--dialect", dialect, "local:d", point)
+    os.mkdir(point / "prod")
+    (point / "prod/f.json").write_bytes(text(flat()))
+    said = json.loads((point / ".vaultfs/status").read_text())
+    assert said["dialect"] == dialect
+    assert home.vaultfs("check", "local:d")  # and remembers
+    other = home.vaultfs("check", "--dialect", QODER, "local:d")
+    assert other.status == 1 and f"--dialect {dialect}" in other.err
 
 
 @pytest.mark.parametrize("told", ["auto", FLAT])

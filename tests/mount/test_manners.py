@@ -58,7 +58,7 @@ def test_a_log_in_a_file_of_the_callers_is_not_announced(home, service):
     command = f"{VAULTFS} mount {service.url} {home.point()} 2> {log}"
     assert run(command, env=home.env | {"QODER_PAT": service.token})
     assert log.read_text() == ""
-    assert not (home.path / ".local").exists()
+    assert list(home.path.rglob("vaultfs.log")) == []
 
 
 # A service that is killed under its mounts

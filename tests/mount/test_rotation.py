@@ -147,6 +147,21 @@ def listing_failure(path):
     return None
 
 
+@pytest.mark.parametrize("command", ["rm prod/github.json", "rmdir prod"])
+def test_a_404_of_a_gateway_deletes_nothing(proxied, service, proxy, command):
+    """W-delete: what is gone is gone, if the service says so."""
+    os.mkdir(proxied / "prod")
+    if "json" in command:
+        (proxied / "prod/github.json").write_bytes(text(bearer()))
+    lost = faultproxy.reply(404, b"<html>no route</html>", "text/html")
+    proxy.on("DELETE", ".*", lost)
+    before = service.vaults(), service.credentials_of("prod").keys()
+    assert not proxied.sh(command)
+    assert (service.vaults(), service.credentials_of("prod").keys()) == before
+    record = proxied.record("/" + command.split()[1])
+    assert record["errno"] == "EBADMSG" and "text/html" in record["message"]
+
+
 def test_a_404_for_the_list_of_vaults_is_no_empty_root(proxied, proxy):
     os.mkdir(proxied / "prod")
     proxy.on("GET", VAULTS, faultproxy.reply(404, b"not here"))

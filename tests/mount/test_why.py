@@ -60,7 +60,6 @@ Writing /mnt/prod/new.json failed: Key was rejected by service (EKEYREJECTED)
 the token file /mnt/../token
   answer:   HTTP 401, authentication_error
   request:  req-4711
-  advice:   it is read again each time that it is refused: no new mount is needed
 """,
     ),
     "403": (
@@ -143,6 +142,15 @@ def test_why_warns_of_what_may_have_been_done(stage, proxy):
     said = why(mount)
     assert said.startswith("Removing /mnt/prod/old.json failed: Connection timed out")
     assert "  beware:   look whether it was done" in said
+
+
+def test_why_never_advises_to_remove_what_a_service_cannot_change(stage, proxy):
+    mount = stage()
+    proxy.on("POST", "/archive$", error(405, "invalid_request_error", "no such call"))
+    assert not mount.sh("mv prod/old.json prod/.archive/")
+    said = why(mount)
+    assert "(EOPNOTSUPP)\n" in said and "reason:   " in said
+    assert "advice:" not in said
 
 
 def test_why_says_when_nobody_listens(stage, proxy):
@@ -241,13 +249,13 @@ FORGET_OTHERS = """
 mapfile -t table < /proc/self/mounts
 for line in "${table[@]}"; do
     read -r _ at type _ <<< "$line"
-    [[ $type == fuse.vaultfs && $at != "$KEPT" ]] && umount -l "$(printf %b "$at")"
+    [[ $type == fuse.vaultfs && $KEPT != *":$at:"* ]] && umount -l "$(printf %b "$at")"
 done
 """
 
 
-def in_private(script, mount=None):
-    kept = str(mount.path) if mount is not None else ""
+def in_private(script, mounts=()):
+    kept = "".join(f":{mount.path}:" for mount in mounts)
     return run([*IN_PRIVATE, FORGET_OTHERS + script], env=os.environ | {"KEPT": kept})
 
 
@@ -260,7 +268,7 @@ def private():
 
 
 def test_without_a_name_it_is_the_one_mount(mount, private):
-    result = private(f"{VAULTFS} why", mount)
+    result = private(f"{VAULTFS} why", [mount])
     assert result.out == f"nothing has failed at {mount.path}\n", result
 
 
@@ -277,6 +285,17 @@ def test_of_several_mounts_one_must_be_named(mounts):
     assert str(first.path) in result.err and str(second.path) in result.err
 
 
+def test_a_dead_mount_is_not_in_the_way_of_a_living_one(mounts, private):
+    living, dead = mounts(), mounts()
+    dead.kill()
+    result = private(f"{VAULTFS} why", [living, dead])
+    assert result.out == f"nothing has failed at {living.path}\n", result
+    living.kill()
+    result = private(f"{VAULTFS} why", [living])
+    assert result.status == LOCAL
+    assert f"the mount at {living.path} is dead" in result.err
+
+
 @pytest.mark.parametrize("command", ["status", "why", "refresh"])
 def test_a_dead_mount_is_said_to_be_dead(mount, command):
     mount.kill()
@@ -284,6 +303,16 @@ def test_a_dead_mount_is_said_to_be_dead(mount, command):
     assert result.status == LOCAL
     assert f"the mount at {mount.path} is dead" in result.err
     assert "vaultfs umount" in result.err
+
+
+def test_a_daemon_that_hangs_is_not_waited_for_to_list_mounts(mounts):
+    first, second = mounts(), mounts()
+    os.kill(first.pid, signal.SIGSTOP)
+    try:
+        result = vaultfs("why")
+        assert str(first.path) in result.err and str(second.path) in result.err
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
 
 
 def test_a_daemon_that_hangs_can_be_left(mount):

@@ -57,7 +57,11 @@ class Mount:
         self.options = [str(option) for option in options]
         if "--log-format" not in self.options:
             self.options += ["--log-format", "json"]
-        self.env = environment(self.directory, **(env or {}))
+        runtime = self.directory / "run"
+        runtime.mkdir(mode=0o700, exist_ok=True)
+        self.env = environment(
+            self.directory, **({"XDG_RUNTIME_DIR": str(runtime)} | (env or {}))
+        )
         if token is not None:
             token_file = self.directory / "token"
             token_file.touch(0o600)

@@ -108,6 +108,9 @@ static void fill(const struct fake_answer *answer, struct vf_http_reply *ret)
     if (answer->request_id != NULL)
         vf_error_copy(ret->request_id, sizeof(ret->request_id),
                       answer->request_id);
+    if (answer->content_type != NULL)
+        vf_error_copy(ret->content_type, sizeof(ret->content_type),
+                      answer->content_type);
     if (answer->location != NULL)
         vf_error_copy(ret->location, sizeof(ret->location), answer->location);
 }

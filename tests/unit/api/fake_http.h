@@ -20,6 +20,7 @@ struct fake_answer {
     const char *should_retry;
     const char *request_id;
     const char *location;
+    const char *content_type;
 };
 
 struct fake_request {

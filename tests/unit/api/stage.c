@@ -9,7 +9,7 @@ char stage_token_path[] = "/tmp/vf-test-api-XXXXXX";
 struct stage stage;
 int64_t now_ms;
 void (*pause_hook)(void);
-char stage_key[VF_UUID_SIZE];
+struct vf_key stage_creation;
 
 int64_t __wrap_vf_clock_monotonic_ms(void);
 int64_t __wrap_vf_clock_monotonic_ms(void)
@@ -84,6 +84,7 @@ int stage_set_up(void **state)
         return -1;
     now_ms = 1000000;
     pause_hook = NULL;
+    stage_creation.is_old = false;
     vf_uuid4(stage_key);
     stage_open(*state != NULL ? *state : "qoder");
     return 0;
@@ -137,7 +138,7 @@ int create_vault(const struct vf_vault_spec *spec, struct vf_object *ret,
     struct vf_object object;
     struct vf_page page;
     int result =
-        stage.ops->create_vault(stage.service.self, spec, stage_key,
+        stage.ops->create_vault(stage.service.self, spec, &stage_creation,
                                 now_ms + DEADLINE_MS, &object, &page, err);
 
     if (result == 0 && ret_credentials != NULL)
@@ -152,8 +153,8 @@ int create(const char *name, const struct vf_spec *spec, struct vf_object *ret,
 {
     struct vf_object object;
     int result = stage.ops->create_credential(
-        stage.service.self, "v1", name, spec, stage_key, now_ms + DEADLINE_MS,
-        &object, err);
+        stage.service.self, "v1", name, spec, &stage_creation,
+        now_ms + DEADLINE_MS, &object, err);
 
     return keep(result, &object, ret);
 }

@@ -111,7 +111,8 @@ int archive(struct vf_error *err);
 int delete_vault(struct vf_error *err);
 
 /* The key that creations go under and come back with. */
-extern char stage_key[VF_UUID_SIZE];
+extern struct vf_key stage_creation;
+#define stage_key stage_creation.text
 
 /* A spec from its document, as written over shown (NULL: a new one). */
 struct vf_spec *parse_spec(const char *text, const char *shown);

@@ -180,7 +180,7 @@ static void archived_already_is_archived_after_a_lost_reply(void **state)
     SCRIPT({.status = 409});
     assert_int_equal(archive(&err), -EBUSY);
     assert_false(err.is_unknown);
-    SCRIPT(LOST, {.status = 404});
+    SCRIPT(LOST, {.status = 404, .body = ENVELOPE("not_found_error", "gone")});
     assert_int_equal(archive(&err), -ENOENT);
 }
 
@@ -218,23 +218,73 @@ static void a_refused_token_is_replaced_once_with_a_new_key(void **state)
                             fake_http_request(2)->key);
 }
 
-/* Under another key it may be made twice, under the same one nothing comes of
- * it. */
-static void a_creation_that_was_lost_before_its_token_is_over(void **state)
+static void use_second_token_after_two(unsigned number)
+{
+    if (number == 2)
+        stage_write_token("pt-second-token");
+}
+
+/* Under another key it may be made twice. */
+static void a_creation_that_was_lost_before_its_token_keeps_its_key(
+    void **state)
 {
     char key[VF_UUID_SIZE];
     struct vf_error err;
 
     memcpy(key, stage_key, sizeof(key));
+    SCRIPT(LOST, {.status = 401}, {.status = 201, .body = CREDENTIAL});
+    fake_http_hook = use_second_token_after_two;
+    assert_int_equal(create_bearer("s", NULL), 0);
+    assert_string_equal(fake_http_request(3)->token,
+                        "Authorization: Bearer pt-second-token");
+    assert_string_equal(fake_http_request(3)->key, key);
+
     SCRIPT(LOST, {.status = 401});
-    fake_http_hook = use_second_token;
     assert_int_equal(create_bearer("s", &err), -EKEYREJECTED);
     assert_true(err.is_unknown);
     assert_string_equal(stage_key, key);
+}
 
-    SCRIPT(LOST, {.status = 401}, {.status = 204});
-    stage_write_token("pt-third-token");
-    assert_int_equal(delete_vault(NULL), 0);
+/* It came to this call with a past that no refusal tells about. */
+static void W_idempotent_an_old_key_stays_whatever_is_answered(void **state)
+{
+    static const struct fake_answer answers[] = {
+        {.status = 400},
+        {.status = 401},
+        {.status = 403},
+        {.status = 404},
+        {.status = 409},
+        {.status = 422},
+        {.status = 429, .should_retry = "false"},
+        {.status = 501},
+        {.status = 503, .should_retry = "false"},
+        {.silence = ETIMEDOUT, .fate = VF_HTTP_NOT_SENT},
+    };
+    struct vf_error err;
+    char key[VF_UUID_SIZE];
+
+    memcpy(key, stage_key, sizeof(key));
+    stage_creation.is_old = true;
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        fake_http_script(&answers[i], 1);
+        assert_true(create_bearer("s", &err) < 0);
+        assert_true(err.is_unknown);
+        assert_string_equal(stage_key, key);
+    }
+}
+
+static void W_idempotent_an_old_key_stays_with_another_token(void **state)
+{
+    char key[VF_UUID_SIZE];
+
+    memcpy(key, stage_key, sizeof(key));
+    stage_creation.is_old = true;
+    SCRIPT({.status = 401}, {.status = 201, .body = CREDENTIAL});
+    fake_http_hook = use_second_token;
+    assert_int_equal(create_bearer("s", NULL), 0);
+    assert_string_equal(fake_http_request(2)->token,
+                        "Authorization: Bearer pt-second-token");
+    assert_string_equal(fake_http_request(2)->key, key);
 }
 
 static void a_refused_token_costs_no_attempt(void **state)
@@ -305,7 +355,9 @@ int main(void)
         TEST(a_post_that_was_not_sent_is_repeated),
         TEST(a_deletion_is_repeated_until_the_thing_is_gone),
         TEST(a_refused_token_is_replaced_once_with_a_new_key),
-        TEST(a_creation_that_was_lost_before_its_token_is_over),
+        TEST(a_creation_that_was_lost_before_its_token_keeps_its_key),
+        TEST(W_idempotent_an_old_key_stays_whatever_is_answered),
+        TEST(W_idempotent_an_old_key_stays_with_another_token),
         TEST(a_refused_token_costs_no_attempt),
         TEST(a_second_refusal_is_the_end),
         TEST(the_same_token_again_is_not_tried),

@@ -19,6 +19,9 @@ static void list(enum vf_list which, const char *cursor)
 }
 
 #define LIST(...) "{\"data\":[" __VA_ARGS__ "]}"
+#define DEMAND(param)                                                          \
+    "{\"error\":{\"type\":\"invalid_request_error\",\"message\":\"at least "   \
+    "one credential\",\"param\":\"" param "\"}}"
 
 static void the_traits_are_those_of_the_service(void **state)
 {
@@ -113,12 +116,50 @@ static void auto_is_told_by_the_demand_for_a_credential(void **state)
     struct vf_vault_spec *spec =
         parse_vault_spec("{\"display_name\":\"prod\"}");
 
-    SCRIPT({.status = 400,
-            .body = ENVELOPE("invalid_request_error",
-                             "credentials: at least one is needed")});
+    SCRIPT({.status = 400, .body = DEMAND("credentials")});
     assert_int_equal(create_vault(spec, NULL, NULL, NULL), -ENODATA);
     assert_string_equal(dialect(), "qoder-flat");
     vf_vault_spec_free(spec);
+}
+
+/* What is settled wrongly stays wrong as long as the mount. */
+static void auto_is_not_told_by_words(void **state)
+{
+    static const char *const bodies[] = {
+        DEMAND("metadata"),
+        DEMAND("credentials_file"),
+        "{\"error\":{\"type\":\"credential_error\",\"message\":\"your "
+        "credentials do not match the workspace\"}}",
+        "{\"error\":{\"type\":\"invalid_request_error\",\"message\":\"at "
+        "least one credential is needed\"}}",
+    };
+    struct vf_vault_spec *spec =
+        parse_vault_spec("{\"display_name\":\"prod\"}");
+
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        SCRIPT({.status = 400, .body = bodies[i]});
+        assert_int_equal(create_vault(spec, NULL, NULL, NULL), -EINVAL);
+        assert_string_equal(dialect(), "auto");
+    }
+    vf_vault_spec_free(spec);
+}
+
+static void auto_is_not_told_by_what_is_no_vault(void **state)
+{
+    static const char *const bodies[] = {
+        "{\"status\":\"maintenance\"}",
+        "{\"archived_at\":null}",
+        "{\"type\":\"vault\",\"status\":\"maintenance\"}",
+        "{\"id\":\"v1\",\"type\":\"page\",\"status\":\"active\"}",
+        "{\"id\":\"../v1\",\"type\":\"vault\",\"status\":\"active\"}",
+        LIST("{\"status\":\"maintenance\"}"),
+    };
+
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        SCRIPT({.status = 200, .body = bodies[i]});
+        assert_int_equal(list_code(NULL), -EBADMSG);
+        assert_string_equal(dialect(), "auto");
+    }
 }
 
 /* What was told stays. */
@@ -129,7 +170,7 @@ static void auto_remembers(void **state)
 
     SCRIPT({.status = 200, .body = LIST(VAULT)},
            {.status = 200, .body = LIST(FLAT_VAULT)},
-           {.status = 400, .body = ENVELOPE("t", "credentials are needed")});
+           {.status = 400, .body = DEMAND("credentials")});
     list(VF_LIST_ACTIVE, NULL);
     list(VF_LIST_ACTIVE, NULL);
     assert_int_equal(create_vault(spec, NULL, NULL, NULL), -EINVAL);
@@ -146,6 +187,8 @@ int main(void)
         TEST_OF("auto", auto_asks_again_when_its_filter_was_another_s),
         TEST_OF("auto", auto_is_told_by_the_vault_it_makes),
         TEST_OF("auto", auto_is_told_by_the_demand_for_a_credential),
+        TEST_OF("auto", auto_is_not_told_by_words),
+        TEST_OF("auto", auto_is_not_told_by_what_is_no_vault),
         TEST_OF("auto", auto_remembers),
     };
 

@@ -181,6 +181,15 @@ static void an_error_keeps_no_secret_in_any_field(void **state)
         {.status = 200, .body = CANARY, .request_id = CANARY},
         {.status = 200, .body = "{\"" CANARY "\":}", .request_id = CANARY},
         {.status = 202, .body = CANARY, .request_id = CANARY},
+        {.status = 422,
+         .body = "{\"request_id\":\"\\u0063anary-9f8e7d6c5b4a\",\"error\":{"
+                 "\"type\":\"t\",\"param\":\"auth." CANARY "\"}}"},
+        {.status = 404,
+         .body = "{\"error\":{\"type\":\"t\"}}",
+         .request_id = "req-" CANARY},
+        {.status = 200,
+         .body = "{\"type\":\"vault_credential\"}",
+         .request_id = "req-" CANARY "-1"},
     };
     struct vf_error err;
 

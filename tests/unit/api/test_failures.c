@@ -96,11 +96,13 @@ static void the_list_of_vaults_is_never_gone(void **state)
     struct vf_error err;
 
     SCRIPT({.status = 404}, {.status = 404, .body = ENVELOPE("t", "no route")},
-           {.status = 404}, {.status = 404});
+           {.status = 404, .body = ENVELOPE("t", "no vault")},
+           {.status = 404, .body = ENVELOPE("t", "no vault")});
     assert_int_equal(list_code(&err), -EBADMSG);
     assert_int_equal(err.code, EBADMSG);
     assert_int_equal(err.http_status, 404);
-    assert_non_null(strstr(err.message, "404; that was its list of vaults"));
+    assert_non_null(strstr(err.message, "HTTP 404"));
+    assert_non_null(strstr(err.message, "; that was its list of vaults"));
     assert_int_equal(create_vault(&spec, NULL, NULL, &err), -EBADMSG);
     assert_non_null(strstr(err.message, "no route"));
     assert_non_null(strstr(err.message, "is the base URL right?"));
@@ -111,6 +113,57 @@ static void the_list_of_vaults_is_never_gone(void **state)
                      -ENOENT);
     assert_null(strstr(err.message, "base URL"));
     assert_int_equal(create_bearer("s", &err), -ENOENT);
+}
+
+/* A gateway that has lost the service does not know what is gone. */
+static void a_404_of_anybody_s_is_not_the_service_s(void **state)
+{
+    static const char *const bodies[] = {
+        "",
+        "<html>no route</html>",
+        "{}",
+        "{\"error\":\"not found\"}",
+        "{\"error\":{\"message\":\"no route\"}}",
+    };
+    const struct vf_service_ops *ops = stage.ops;
+    void *self = stage.service.self;
+    struct vf_object object;
+    struct vf_page page;
+    struct vf_error err;
+
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        const struct fake_answer answer = {.status = 404, .body = bodies[i]};
+        int64_t deadline = now_ms + DEADLINE_MS;
+
+        SCRIPT(answer, answer, answer, answer, answer);
+        assert_int_equal(delete_vault(&err), -EBADMSG);
+        assert_non_null(strstr(err.message, "HTTP 404"));
+        assert_int_equal(err.http_status, 404);
+        assert_int_equal(
+            ops->delete_credential(self, "v1", "c1", deadline, &err), -EBADMSG);
+        assert_int_equal(
+            ops->get_credential(self, "v1", "c1", deadline, &object, &err),
+            -EBADMSG);
+        assert_int_equal(err.code, EBADMSG);
+        assert_int_equal(list_credentials(VF_LIST_ACTIVE, NULL, &page, NULL),
+                         -EBADMSG);
+        assert_int_equal(create_bearer("s", NULL), -EBADMSG);
+    }
+    SCRIPT({.status = 404, .body = ENVELOPE("not_found_error", "gone")});
+    assert_int_equal(delete_vault(NULL), 0);
+}
+
+static void what_came_for_a_404_is_said_without_the_secrets(void **state)
+{
+    static const struct fake_answer answer = {
+        .status = 404, .content_type = "text/pt-first-token"};
+    struct vf_error err;
+
+    SCRIPT(answer, answer);
+    assert_int_equal(create_bearer("s", &err), -EBADMSG);
+    assert_non_null(strstr(err.message, "(text/[...])"));
+    assert_int_equal(delete_vault(&err), -EBADMSG);
+    assert_non_null(strstr(err.message, "(text/[...])"));
 }
 
 /* Whatever a record is about, there is an id to look for in a log. */
@@ -147,6 +200,8 @@ int main(void)
         TEST(a_duplicate_is_eexist_on_create_only),
         TEST(a_success_that_is_not_what_was_promised_is_ebadmsg),
         TEST(the_list_of_vaults_is_never_gone),
+        TEST(a_404_of_anybody_s_is_not_the_service_s),
+        TEST(what_came_for_a_404_is_said_without_the_secrets),
         TEST(a_record_has_the_id_that_was_sent_if_no_other),
     };
 

@@ -194,6 +194,8 @@ static void flat_the_next_page_begins_after_the_last_id(void **state)
             .body = "{\"data\":[],\"last_id\":\"v9\",\"has_more\":false}"},
            {.status = 200, .body = "{\"data\":[],\"last_id\":\"v9\"}"},
            {.status = 200,
+            .body = "{\"data\":[],\"last_id\":\"v1\",\"has_more\":true}"},
+           {.status = 200,
             .body = "{\"data\":[],\"last_id\":\"v1\",\"has_more\":true}"});
     assert_int_equal(list_vaults(VF_LIST_ACTIVE, NULL, &page, NULL), 0);
     assert_string_equal(page.next, "v1");
@@ -207,6 +209,55 @@ static void flat_the_next_page_begins_after_the_last_id(void **state)
     assert_sent(1, VF_HTTP_GET, "/vaults?limit=100&status=active", "");
     assert_sent(2, VF_HTTP_GET, "/vaults?limit=100&status=active&after_id=v1",
                 "");
+}
+
+/* The first servers know another parameter, pass over ours, and begin again. */
+static void flat_an_older_server_is_asked_in_its_own_way(void **state)
+{
+#define FIRST "{\"data\":[" FLAT_VAULT "],\"last_id\":\"v1\",\"has_more\":true}"
+    static const struct fake_answer signs[] = {
+        {.status = 200, .body = FIRST},
+        {.status = 400,
+         .body = "{\"error\":{\"type\":\"t\",\"param\":\"after_id\"}}"},
+    };
+    static const char after[] = "/vaults?limit=100&status=active&after=v1";
+
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
+        struct vf_page page;
+
+        stage_close();
+        stage_open("qoder-flat");
+        SCRIPT({.status = 200, .body = FIRST}, signs[i],
+               {.status = 200, .body = LIST()},
+               {.status = 200, .body = LIST()});
+        assert_int_equal(list_vaults(VF_LIST_ACTIVE, NULL, &page, NULL), 0);
+        vf_page_done(&page);
+        for (unsigned again = 0; again < 2; again++) {
+            assert_int_equal(list_vaults(VF_LIST_ACTIVE, "v1", &page, NULL), 0);
+            assert_null(page.next);
+            vf_page_done(&page);
+        }
+        assert_sent(2, VF_HTTP_GET,
+                    "/vaults?limit=100&status=active&after_id=v1", "");
+        assert_sent(3, VF_HTTP_GET, after, "");
+        assert_sent(4, VF_HTTP_GET, after, ""); /* remembered */
+        assert_int_equal(fake_http_count(), 4);
+    }
+}
+
+static void flat_a_rename_without_a_place_says_so(void **state)
+{
+    static const char shown[] = FLAT_CREDENTIAL("c1", "https://a/b", "active");
+    const struct vf_api_options options = {.dialect = "qoder-flat"};
+    struct vf_error err;
+
+    vf_api_free(stage.api);
+    assert_int_equal(vf_api_new(&options, NULL, stage.auth, &stage.api, NULL),
+                     0);
+    stage.service = vf_api_service(stage.api);
+    fake_http_script(NULL, 0);
+    assert_int_equal(rename_to("new.json", shown, NULL, &err), -EOPNOTSUPP);
+    assert_non_null(strstr(err.message, "no directory to keep it in"));
 }
 
 /* The service lists the one or the other. */
@@ -275,6 +326,8 @@ int main(void)
         TEST_OF("qoder-flat", flat_the_next_page_begins_after_the_last_id),
         TEST_OF("qoder-flat",
                 flat_all_are_the_active_and_then_the_archived_ones),
+        TEST_OF("qoder-flat", flat_an_older_server_is_asked_in_its_own_way),
+        TEST_OF("qoder-flat", flat_a_rename_without_a_place_says_so),
         TEST_OF("qoder-flat", flat_archiving_is_told_by_the_status),
     };
 

@@ -2,22 +2,28 @@
 #include "names.h"
 
 #include "vaultfs/api.h"
+#include "vaultfs/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #define SERVICE "https://api.example"
+
+/* A deadline that does not pass. */
+#define IN_TIME (vf_clock_monotonic_ms() + 30000)
 
 static char top[64];
 static char directory[128];
@@ -53,7 +59,8 @@ static void keep(struct vf_names *names, const char *vault_id, const char *id,
 {
     const struct vf_name_change change = {id, name};
 
-    assert_int_equal(vf_names_change(names, vault_id, &change, 1, NULL), 0);
+    assert_int_equal(
+        vf_names_change(names, vault_id, &change, 1, IN_TIME, NULL), 0);
 }
 
 static void assert_name(struct vf_names *names, const char *vault_id,
@@ -171,7 +178,7 @@ static void names_go_with_the_credential_or_its_vault(void **state)
     keep(names, "v1", "c1", NULL);
     assert_name(names, "v1", "c1", NULL);
     assert_name(names, "v1", "c2", "b.json");
-    assert_int_equal(vf_names_forget(names, "v1", NULL), 0);
+    assert_int_equal(vf_names_forget(names, "v1", IN_TIME, NULL), 0);
     assert_name(names, "v1", "c2", NULL);
     assert_name(names, "v2", "c3", "c.json");
     vf_names_free(names);
@@ -219,8 +226,8 @@ static void a_damaged_file_is_told_and_left_alone(void **state)
         assert_int_equal(vf_names_find(names, "v1", "c1", &name, &err),
                          -EBADMSG);
         assert_non_null(strstr(err.message, directory));
-        assert_int_equal(vf_names_change(names, "v1", &change, 1, &err),
-                         -EBADMSG);
+        assert_int_equal(
+            vf_names_change(names, "v1", &change, 1, IN_TIME, &err), -EBADMSG);
         assert_int_equal(mode_of(find_file(".json")), 0600);
     }
     write_file("{\"vaults\":{\"v1\":{\"c1\":\"z.json\",\"c2\":7},\"v2\":7}}");
@@ -252,7 +259,7 @@ static void without_any_change_it_is_seen_whether_one_could_be_made(
     char above[128];
     struct vf_error err;
 
-    assert_int_equal(vf_names_change(names, "v1", NULL, 0, NULL), 0);
+    assert_int_equal(vf_names_check(names, IN_TIME, NULL), 0);
     assert_int_equal(mode_of(directory), 0700);
     vf_names_free(names);
 
@@ -261,7 +268,7 @@ static void without_any_change_it_is_seen_whether_one_could_be_made(
     assert_int_equal(close(creat(above, 0600)), 0);
     (void)snprintf(directory, sizeof(directory), "%s/file/vaultfs", top);
     names = open_names(SERVICE);
-    assert_int_equal(vf_names_change(names, "v1", NULL, 0, &err), -ENOTDIR);
+    assert_int_equal(vf_names_check(names, IN_TIME, &err), -ENOTDIR);
     assert_non_null(strstr(err.message, directory));
     vf_names_free(names);
 }
@@ -271,7 +278,8 @@ static void a_name_that_is_not_text_is_refused(void **state)
     struct vf_names *names = open_names(SERVICE);
     const struct vf_name_change change = {"c1", "a\xFF"};
 
-    assert_int_equal(vf_names_change(names, "v1", &change, 1, NULL), -EINVAL);
+    assert_int_equal(vf_names_change(names, "v1", &change, 1, IN_TIME, NULL),
+                     -EINVAL);
     assert_name(names, "v1", "c1", NULL);
     vf_names_free(names);
 }
@@ -280,9 +288,115 @@ static void without_a_place_there_are_no_names(void **state)
 {
     const struct vf_name_change change = {"c1", "a.json"};
 
-    assert_int_equal(vf_names_change(NULL, "v1", &change, 1, NULL), 0);
-    assert_int_equal(vf_names_forget(NULL, "v1", NULL), 0);
+    assert_int_equal(vf_names_change(NULL, "v1", &change, 1, IN_TIME, NULL), 0);
+    assert_int_equal(vf_names_forget(NULL, "v1", IN_TIME, NULL), 0);
     assert_name(NULL, "v1", "c1", NULL);
+}
+
+/* By another process, as far as locks go. */
+static int hold_lock(void)
+{
+    int fd = open(find_file(".lock"), O_RDWR | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    return fd;
+}
+
+static void a_lock_is_waited_for_until_the_deadline(void **state)
+{
+    struct vf_names *names = open_names(SERVICE);
+    const struct vf_name_change change = {"c2", "b.json"};
+    struct vf_error err;
+
+    keep(names, "v1", "c1", "a.json");
+    int fd = hold_lock();
+    assert_int_equal(vf_names_change(names, "v1", &change, 1,
+                                     vf_clock_monotonic_ms() + 20, &err),
+                     -ETIMEDOUT);
+    assert_non_null(strstr(err.message, find_file(".lock")));
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(vf_names_change(names, "v1", &change, 1, 0, &err), 0);
+    vf_names_free(names);
+}
+
+static void *keep_another(void *argument)
+{
+    const struct vf_name_change change = {"c2", "b.json"};
+
+    return vf_names_change(argument, "v1", &change, 1, IN_TIME, NULL) == 0
+               ? argument
+               : NULL;
+}
+
+/* Whether a thread of ours sleeps or ends is all the same: it has begun. */
+static void who_reads_waits_for_no_lock(void **state)
+{
+    struct vf_names *names = open_names(SERVICE);
+    pthread_t writer;
+    void *result;
+
+    keep(names, "v1", "c1", "a.json");
+    int fd = hold_lock();
+    assert_int_equal(pthread_create(&writer, NULL, keep_another, names), 0);
+    for (int i = 0; i < 1000; i++) {
+        assert_name(names, "v1", "c1", "a.json");
+        (void)sched_yield();
+    }
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(pthread_join(writer, &result), 0);
+    assert_non_null(result);
+    assert_name(names, "v1", "c2", "b.json");
+    vf_names_free(names);
+}
+
+/* A writer was killed, or somebody laid a trap. */
+static void what_stands_in_the_place_of_the_new_file_is_not_written_to(
+    void **state)
+{
+    struct vf_names *names = open_names(SERVICE);
+    char place[512], other[256], text[16] = "";
+
+    keep(names, "v1", "c1", "a.json");
+    (void)snprintf(place, sizeof(place), "%s", find_file(".json"));
+    memcpy(place + strlen(place) - 4, "new", sizeof("new"));
+    (void)snprintf(other, sizeof(other), "%s/other", top);
+    FILE *file = fopen(other, "w+");
+    assert_non_null(file);
+    assert_true(fputs("precious", file) >= 0);
+    assert_int_equal(fflush(file), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(i == 0 ? link(other, place) : symlink(other, place),
+                         0);
+        keep(names, "v1", i == 0 ? "c2" : "c3", "b.json");
+    }
+    assert_name(names, "v1", "c2", "b.json");
+    assert_name(names, "v1", "c3", "b.json");
+    rewind(file);
+    assert_non_null(fgets(text, sizeof(text), file));
+    assert_string_equal(text, "precious");
+    assert_int_equal(fclose(file), 0);
+    vf_names_free(names);
+}
+
+static void what_could_not_be_read_again_is_not_written(void **state)
+{
+    enum { TOO_LONG = 17 * 1024 * 1024 };
+    struct vf_names *names = open_names(SERVICE);
+    char *name = malloc(TOO_LONG + 1);
+
+    assert_non_null(name);
+    memset(name, 'n', TOO_LONG);
+    name[TOO_LONG] = '\0';
+    const struct vf_name_change change = {"c2", name};
+    keep(names, "v1", "c1", "a.json");
+    assert_int_equal(vf_names_change(names, "v1", &change, 1, IN_TIME, NULL),
+                     -EFBIG);
+    vf_names_free(names);
+    names = open_names(SERVICE);
+    assert_name(names, "v1", "c1", "a.json");
+    vf_names_free(names);
+    free(name);
 }
 
 #define WRITERS 4
@@ -301,7 +415,7 @@ static void *write_many(void *argument)
         const struct vf_name_change change = {id, id};
 
         (void)snprintf(id, sizeof(id), "c%u", i);
-        if (vf_names_change(names, vault_id, &change, 1, NULL) < 0) {
+        if (vf_names_change(names, vault_id, &change, 1, IN_TIME, NULL) < 0) {
             vf_names_free(names);
             return NULL;
         }
@@ -351,6 +465,10 @@ int main(void)
         NAMES_TEST(without_any_change_it_is_seen_whether_one_could_be_made),
         NAMES_TEST(a_name_that_is_not_text_is_refused),
         NAMES_TEST(without_a_place_there_are_no_names),
+        NAMES_TEST(a_lock_is_waited_for_until_the_deadline),
+        NAMES_TEST(who_reads_waits_for_no_lock),
+        NAMES_TEST(what_stands_in_the_place_of_the_new_file_is_not_written_to),
+        NAMES_TEST(what_could_not_be_read_again_is_not_written),
         NAMES_TEST(writers_at_the_same_time_lose_nothing),
     };
 

@@ -2,7 +2,8 @@
 #include "stage.h"
 
 #define SHOWN                                                                  \
-    VAULT_WITH("prod", "\"metadata\":{\"old\":\"1\",\"team\":\"a\"}," TIMES)
+    VAULT_WITH("prod", "\"metadata\":{\"old\":\"1\",\"team\":\"a\","           \
+                       "\"vaultfs.name\":\"x\"}," TIMES)
 
 static struct vf_vault_spec *parse_over(const char *text, const char *shown)
 {
@@ -41,7 +42,7 @@ static void W_edit_of_a_vault_sends_a_patch(void **state)
                      0);
     assert_sent(2, VF_HTTP_POST, "/vaults/v1",
                 "{\"display_name\":\"new\",\"metadata\":{\"team\":\"b\","
-                "\"old\":null}}");
+                "\"old\":null,\"vaultfs.name\":null}}");
 }
 
 static void W_edit_of_a_vault_without_a_difference_sends_nothing(void **state)
@@ -50,7 +51,7 @@ static void W_edit_of_a_vault_without_a_difference_sends_nothing(void **state)
         SHOWN,
         "{}",
         "{\"display_name\":\"prod\"}",
-        "{\"metadata\":{\"team\":\"a\",\"old\":\"1\"}}",
+        "{\"metadata\":{\"team\":\"a\",\"vaultfs.name\":\"x\",\"old\":\"1\"}}",
     };
     struct vf_object object;
 
@@ -60,6 +61,26 @@ static void W_edit_of_a_vault_without_a_difference_sends_nothing(void **state)
         assert_string_equal(object.name, "prod");
         vf_object_done(&object);
     }
+}
+
+/* No file's name is kept there. */
+static void W_edit_all_metadata_of_a_vault_is_the_user_s(void **state)
+{
+    SCRIPT({.status = 200, .body = VAULT}, {.status = 200, .body = VAULT});
+    assert_int_equal(
+        update_vault("{\"metadata\":{\"old\":\"1\",\"team\":\"a\"}}", NULL,
+                     NULL),
+        0);
+    assert_sent(1, VF_HTTP_POST, "/vaults/v1",
+                "{\"metadata\":{\"old\":\"1\",\"team\":\"a\","
+                "\"vaultfs.name\":null}}");
+    assert_int_equal(update_vault("{\"metadata\":{\"old\":\"1\",\"team\":"
+                                  "\"a\",\"vaultfs.name\":\"y\"}}",
+                                  NULL, NULL),
+                     0);
+    assert_sent(2, VF_HTTP_POST, "/vaults/v1",
+                "{\"metadata\":{\"old\":\"1\",\"team\":\"a\","
+                "\"vaultfs.name\":\"y\"}}");
 }
 
 static void a_service_without_the_call_says_so(void **state)
@@ -168,6 +189,12 @@ static void credentials_that_are_not_taken_along_are_not_looked_at(void **state)
                 "\"no\",\"param\":\"" param "\"}}"                             \
     }
 
+#define REFUSAL(message_)                                                      \
+    {                                                                          \
+        .status = 400, .body = "{\"error\":{\"type\":\"t\",\"message\":"       \
+                               "\"" message_ "\"}}"                            \
+    }
+
 static void the_demand_for_a_first_credential_is_ENODATA(void **state)
 {
     struct vf_vault_spec *spec =
@@ -180,9 +207,15 @@ static void the_demand_for_a_first_credential_is_ENODATA(void **state)
     assert_string_equal(err.message, "no");
     SCRIPT(DEMAND(422, "credentials"));
     assert_int_equal(create_vault(spec, NULL, NULL, NULL), -ENODATA);
-    SCRIPT({.status = 400,
-            .body = ENVELOPE("t", "at least one credential is required")});
+    SCRIPT(DEMAND(400, "credentials[0].protocol"));
     assert_int_equal(create_vault(spec, NULL, NULL, NULL), -ENODATA);
+    SCRIPT(REFUSAL("At least one credential is required"));
+    assert_int_equal(create_vault(spec, NULL, NULL, NULL), -ENODATA);
+    SCRIPT(REFUSAL("your credentials do not match the workspace"));
+    assert_int_equal(create_vault(spec, NULL, NULL, NULL), -EINVAL);
+    SCRIPT({.status = 400,
+            .body = ENVELOPE("t", "at least one credential is broken")});
+    assert_int_equal(create_vault(spec, NULL, NULL, NULL), -EINVAL);
     SCRIPT(DEMAND(400, "display_name"));
     assert_int_equal(create_vault(spec, NULL, NULL, NULL), -EINVAL);
     SCRIPT(DEMAND(409, "credentials"));
@@ -197,6 +230,26 @@ static void no_other_service_has_that_demand(void **state)
 
     SCRIPT(DEMAND(400, "credentials"));
     assert_int_equal(create_vault(spec, NULL, NULL, NULL), -EINVAL);
+    vf_vault_spec_free(spec);
+}
+
+/* Where a name cannot be kept, nothing of the vault is made. */
+static void W_vault_names_are_seen_to_before_any_request(void **state)
+{
+    struct vf_vault_spec *spec = parse_vault_spec(TWO);
+    char directory[sizeof(stage.directory)];
+    struct vf_page page;
+    struct vf_error err;
+
+    stage_close();
+    memcpy(directory, stage.directory, sizeof(directory));
+    (void)snprintf(stage.directory, sizeof(stage.directory), "%s/in/a/file",
+                   stage_token_path);
+    stage_open("qoder-flat");
+    fake_http_script(NULL, 0);
+    assert_int_equal(create_vault(spec, NULL, &page, &err), -ENOTDIR);
+    assert_false(err.is_unknown);
+    memcpy(stage.directory, directory, sizeof(directory));
     vf_vault_spec_free(spec);
 }
 
@@ -233,6 +286,8 @@ int main(void)
         TEST_OF("qoder-flat", the_demand_for_a_first_credential_is_ENODATA),
         TEST(no_other_service_has_that_demand),
         TEST_OF("anthropic", no_other_service_has_that_demand),
+        TEST_OF("qoder-flat", W_vault_names_are_seen_to_before_any_request),
+        TEST_OF("anthropic", W_edit_all_metadata_of_a_vault_is_the_user_s),
         TEST_OF("auto", a_service_that_is_told_by_its_demand_gets_it_at_once),
     };
 

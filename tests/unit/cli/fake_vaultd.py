@@ -31,7 +31,8 @@ descriptors -= {note.fileno()}
 extra = [fd for fd in descriptors if fd > 3 and os.path.exists(f"/proc/self/fd/{fd}")]
 tokens = [name for name in os.environ if "TOKEN" in name or "PAT" == name[-3:]]
 is_leader = os.getsid(0) == os.getpid()
-note.write(f"start leader={is_leader} extra={extra} tokens={tokens}\n")
+dialect = sys.argv[sys.argv.index("--dialect") + 1]
+note.write(f"start leader={is_leader} extra={extra} tokens={tokens} {dialect=!s}\n")
 
 listener = socket.socket(socket.AF_UNIX)
 path = os.path.join(data, "socket")

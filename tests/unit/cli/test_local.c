@@ -43,10 +43,13 @@ static void read_file(const char *name, char *ret, size_t ret_size)
 
 /* The server ends when it gets the lock, and holds it to its end: to wait for
  * the lock again is to wait for that. */
-static void wait_for_the_end(void)
+static void wait_for_the_end_of(const char *name)
 {
-    char notes[4096];
-    int fd = open(at_root("data/vaultfs/local/t/mounts.lock"), O_RDWR);
+    char notes[4096], lock[64];
+
+    (void)snprintf(lock, sizeof(lock), "data/vaultfs/local/%s/mounts.lock",
+                   name);
+    int fd = open(at_root(lock), O_RDWR);
 
     assert_true(fd >= 0);
     do {
@@ -55,6 +58,11 @@ static void wait_for_the_end(void)
         (void)flock(fd, LOCK_UN);
     } while (strstr(notes, "end\n") == NULL);
     (void)close(fd);
+}
+
+static void wait_for_the_end(void)
+{
+    wait_for_the_end_of("t");
 }
 
 static size_t count(const char *text, const char *word)
@@ -93,13 +101,14 @@ static void the_server_starts_clean_and_ends_with_its_last_user(void **state)
     assert_true(left_open >= 0);
     setenv("QODER_PAT", "pt-canary", 1);
     setenv("MY_TOKEN", "pt-canary", 1);
-    if (vf_local_open("t", &first, &err) < 0)
+    if (vf_local_open("t", NULL, &first, &err) < 0)
         fail_msg("%s", err.message);
-    assert_int_equal(vf_local_open("t", &second, &err), 0);
+    assert_int_equal(vf_local_open("t", NULL, &second, &err), 0);
     assert_true(first.is_started);
     assert_false(second.is_started);
     read_file("notes", notes, sizeof(notes));
-    assert_string_equal(notes, "start leader=True extra=[] tokens=[]\ntoken\n");
+    assert_string_equal(
+        notes, "start leader=True extra=[] tokens=[] dialect=qoder\ntoken\n");
     assert_string_equal(first.socket, at_root("data/vaultfs/local/t/socket"));
 
     assert_int_equal(stat(first.token_file, &st), 0);
@@ -123,12 +132,48 @@ static void the_token_is_made_once(void **state)
     struct vf_local local;
     char notes[4096];
 
-    assert_int_equal(vf_local_open("t", &local, NULL), 0);
+    assert_int_equal(vf_local_open("t", NULL, &local, NULL), 0);
     read_file("notes", notes, sizeof(notes));
     assert_int_equal(count(notes, "start"), 1);
     assert_int_equal(count(notes, "token\n"), 0);
     vf_local_close(&local);
     wait_for_the_end();
+}
+
+static void a_service_speaks_one_dialect_for_ever(void **state)
+{
+    struct vf_local local, other;
+    struct vf_error err = {0};
+    char notes[4096];
+
+    assert_int_equal(vf_local_open("o", "anthropic", &local, &err), 0);
+    assert_string_equal(local.dialect, "anthropic");
+    read_file("notes", notes, sizeof(notes));
+    assert_non_null(strstr(notes, "dialect=anthropic\n"));
+
+    assert_int_equal(vf_local_open("o", NULL, &other, &err), 0);
+    assert_string_equal(other.dialect, "anthropic");
+    vf_local_close(&other);
+    assert_int_equal(vf_local_open("o", "anthropic", &other, &err), 0);
+    vf_local_close(&other);
+    assert_int_equal(vf_local_open("o", "qoder", &other, &err), -EINVAL);
+    assert_non_null(strstr(err.message, "--dialect anthropic"));
+
+    vf_local_close(&local);
+    wait_for_the_end_of("o");
+
+    /* And when nobody listens any more. */
+    (void)unlink(at_root("notes"));
+    assert_int_equal(vf_local_open("o", NULL, &local, &err), 0);
+    read_file("notes", notes, sizeof(notes));
+    assert_non_null(strstr(notes, "dialect=anthropic\n"));
+    vf_local_close(&local);
+    wait_for_the_end_of("o");
+
+    /* The server is the judge then. */
+    write_file("refuse", "vaultd: it was made with another");
+    assert_int_equal(vf_local_open("o", "qoder", &local, &err), -ECONNREFUSED);
+    assert_non_null(strstr(err.message, "made with another"));
 }
 
 static void users_at_the_same_moment_start_one_server(void **state)
@@ -142,13 +187,13 @@ static void users_at_the_same_moment_start_one_server(void **state)
         children[i] = fork();
         assert_true(children[i] >= 0);
         if (children[i] == 0) {
-            int result = vf_local_open("t", &local, NULL);
+            int result = vf_local_open("t", NULL, &local, NULL);
             if (result == 0)
                 (void)pause();
             _exit(1);
         }
     }
-    assert_int_equal(vf_local_open("t", &local, NULL), 0);
+    assert_int_equal(vf_local_open("t", NULL, &local, NULL), 0);
     for (size_t i = 0; i < 6; i++) {
         (void)kill(children[i], SIGKILL); /* however they end */
         assert_int_equal(waitpid(children[i], &status, 0), children[i]);
@@ -177,7 +222,7 @@ static void a_server_that_does_not_start_gives_its_reason(void **state)
     struct vf_error err = {0};
 
     write_file("refuse", "vaultd: the disk is full");
-    assert_int_equal(vf_local_open("t", &local, &err), -ECONNREFUSED);
+    assert_int_equal(vf_local_open("t", NULL, &local, &err), -ECONNREFUSED);
     assert_fails_in_directory(&err, "vaultd: the disk is full");
     assert_int_equal(local.use_fd, 42);
 }
@@ -189,9 +234,9 @@ static void an_earlier_reason_is_kept_and_not_taken_for_a_new_one(void **state)
     char log[4096];
 
     write_file("refuse", "vaultd: the disk is full");
-    assert_int_equal(vf_local_open("t", &local, &err), -ECONNREFUSED);
+    assert_int_equal(vf_local_open("t", NULL, &local, &err), -ECONNREFUSED);
     write_file("refuse", "");
-    assert_int_equal(vf_local_open("t", &local, &err), -ECONNREFUSED);
+    assert_int_equal(vf_local_open("t", NULL, &local, &err), -ECONNREFUSED);
     assert_fails_in_directory(&err, "vaultd gave no reason");
     read_file("data/vaultfs/local/t/vaultd.log", log, sizeof(log));
     assert_non_null(strstr(log, "the disk is full"));
@@ -204,7 +249,7 @@ static void a_missing_program_is_named(void **state)
     char *path = strdup(getenv("PATH"));
 
     setenv("PATH", "/nonexistent", 1);
-    assert_int_equal(vf_local_open("t", &local, &err), -ENOENT);
+    assert_int_equal(vf_local_open("t", NULL, &local, &err), -ENOENT);
     assert_fails_in_directory(&err,
                               "cannot run vaultd: No such file or directory");
     setenv("PATH", path, 1);
@@ -219,7 +264,7 @@ static void a_path_too_long_for_a_socket_is_refused(void **state)
 
     (void)snprintf(data, sizeof(data), "%s/%080d", root, 0);
     setenv("XDG_DATA_HOME", data, 1);
-    assert_int_equal(vf_local_open("t", &local, &err), -ENAMETOOLONG);
+    assert_int_equal(vf_local_open("t", NULL, &local, &err), -ENAMETOOLONG);
     assert_non_null(strstr(err.message, "XDG_DATA_HOME"));
     assert_int_equal(access(data, F_OK), -1); /* nothing was made */
     setenv("XDG_DATA_HOME", at_root("data"), 1);
@@ -232,7 +277,7 @@ static void a_directory_that_others_write_to_is_refused(void **state)
     char *directory = strdup(at_root("data/vaultfs/local/t"));
 
     assert_int_equal(chmod(directory, 0770), 0);
-    assert_int_equal(vf_local_open("t", &local, &err), -EACCES);
+    assert_int_equal(vf_local_open("t", NULL, &local, &err), -EACCES);
     assert_int_equal(chmod(directory, 0700), 0);
     free(directory);
 }
@@ -269,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_server_starts_clean_and_ends_with_its_last_user),
         TEST(the_token_is_made_once),
+        TEST(a_service_speaks_one_dialect_for_ever),
         TEST(users_at_the_same_moment_start_one_server),
         TEST(a_server_that_does_not_start_gives_its_reason),
         TEST(an_earlier_reason_is_kept_and_not_taken_for_a_new_one),

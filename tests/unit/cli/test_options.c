@@ -255,6 +255,27 @@ static void help_names_the_options_of_its_command_only(void **state)
     vf_buf_free(&umount);
 }
 
+static void each_dialect_is_chosen_by_its_word(void **state)
+{
+#define CHOICE(name, word) {word, VF_DIALECT_##name},
+    static const struct {
+        const char *word;
+        unsigned choice;
+    } choices[] = {VF_DIALECTS(CHOICE)};
+#undef CHOICE
+    char line[64];
+
+    for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+        (void)snprintf(line, sizeof(line), "--dialect %s", choices[i].word);
+        struct vf_options options = accept(VF_FOR_CHECK, line);
+
+        assert_int_equal(options.dialect, choices[i].choice);
+        vf_options_done(&options);
+    }
+    refuse(VF_FOR_CHECK, "--dialect ''",
+           "--dialect: must be one of auto|qoder|qoder-flat|anthropic");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +289,7 @@ int main(void)
         cmocka_unit_test(two_dashes_end_the_options_and_one_is_an_operand),
         cmocka_unit_test(a_comma_in_a_value_is_written_with_a_backslash),
         cmocka_unit_test(file_names_become_absolute),
+        cmocka_unit_test(each_dialect_is_chosen_by_its_word),
         cmocka_unit_test(help_names_the_options_of_its_command_only),
     };
 

@@ -10,8 +10,6 @@
 
 #include <cmocka.h>
 
-#define SOCKET_URL "http://localhost/api/v1/cloud"
-
 static void assert_same(const char *got, const char *expected)
 {
     if (expected == NULL)
@@ -32,10 +30,10 @@ static void each_source_has_its_address(void **state)
         {"qoder-cn", {.base_url = "https://api.qoder.com.cn/api/v1/cloud"}},
         {"anthropic",
          {.base_url = "https://api.anthropic.com/v1", .dialect = "anthropic"}},
-        {"local", {.base_url = SOCKET_URL, .local_name = "default"}},
-        {"local:a-b.c_9", {.base_url = SOCKET_URL, .local_name = "a-b.c_9"}},
-        {"unix:/run/s", {.base_url = SOCKET_URL, .unix_socket = "/run/s"}},
-        {"https://h:8/p/", {.base_url = "https://h:8/p/"}},
+        {"local", {.local_name = "default"}},
+        {"local:a-b.c_9", {.local_name = "a-b.c_9"}},
+        {"unix:/nonexistent/s", {.unix_socket = "/nonexistent/s"}},
+        {"https://h:8/p", {.base_url = "https://h:8/p"}},
         {"http://127.0.0.1:80", {.base_url = "http://127.0.0.1:80"}},
     };
 
@@ -70,6 +68,38 @@ static void the_default_is_qoder_wherever_its_variable_says(void **state)
     assert_int_equal(vf_source_parse("", &source, NULL), 0);
     assert_string_equal(source.base_url, "https://api.qoder.com/api/v1/cloud");
     vf_source_done(&source);
+}
+
+/* What is kept for a service is found again. */
+static void two_spellings_are_one_service(void **state)
+{
+    static const struct {
+        const char *text, *is;
+    } urls[] = {
+        {"https://h:8/p/", "https://h:8/p"},
+        {"https://h//", "https://h"},
+        {"https://h", "https://h"},
+    };
+    static const char *const sockets[] = {
+        "unix:/dev/null", "unix:/usr/../dev/./null", "unix://dev///null"};
+    struct vf_source source;
+
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        assert_int_equal(vf_source_parse(urls[i].text, &source, NULL), 0);
+        assert_string_equal(source.base_url, urls[i].is);
+        assert_string_equal(source.name, urls[i].text);
+        vf_source_done(&source);
+    }
+    setenv("QODER_BASE_URL", "https://example.com/v1/", 1);
+    assert_int_equal(vf_source_parse(NULL, &source, NULL), 0);
+    assert_string_equal(source.base_url, "https://example.com/v1");
+    vf_source_done(&source);
+    unsetenv("QODER_BASE_URL");
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(vf_source_parse(sockets[i], &source, NULL), 0);
+        assert_string_equal(source.unix_socket, "/dev/null");
+        vf_source_done(&source);
+    }
 }
 
 static void what_is_no_source_is_refused(void **state)
@@ -113,6 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_source_has_its_address),
         cmocka_unit_test(the_default_is_qoder_wherever_its_variable_says),
+        cmocka_unit_test(two_spellings_are_one_service),
         cmocka_unit_test(what_is_no_source_is_refused),
         cmocka_unit_test(lengths_are_limited),
     };

@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <dirent.h>
@@ -21,15 +23,28 @@
 
 #include "vaultfs/journal.h"
 
+#define DAY_S (24L * 60 * 60)
 #define SERVICE "https://api.example.com/v1"
 
 static char base[64], directory[80];
+
+/* The clock, as journals read it. */
+static long clock_shift_s;
+
+time_t __real_time(time_t *ret);
+time_t __wrap_time(time_t *ret);
+
+time_t __wrap_time(time_t *ret)
+{
+    return __real_time(ret) + clock_shift_s;
+}
 
 static int setup(void **state)
 {
     strcpy(base, "/tmp/vaultfs-journal-XXXXXX");
     assert_non_null(mkdtemp(base));
     snprintf(directory, sizeof(directory), "%s/vaultfs", base);
+    clock_shift_s = 0;
     return 0;
 }
 
@@ -102,6 +117,21 @@ static void leave(const char *vault, const char *name, char *ret_key)
     close(pipes[0]);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status));
+}
+
+/* An entry of that age in the only file. */
+static void write_slot(size_t slot, const char *key, long age_s,
+                       const char *name)
+{
+    char path[400], line[512] = "";
+
+    assert_true(file_at(0, path));
+    int fd = open(path, O_WRONLY);
+    snprintf(line, sizeof(line), "%s %ld vault_1 %s\n", key,
+             (long)time(NULL) - age_s, name);
+    assert_int_equal(pwrite(fd, line, sizeof(line), (off_t)(512 * slot)),
+                     sizeof(line));
+    close(fd);
 }
 
 static void no_journal_means_new_keys_that_are_kept_nowhere(void **state)
@@ -235,24 +265,142 @@ static void another_service_is_another_journal(void **state)
 
 static void a_key_is_forgotten_when_services_have_forgotten_it(void **state)
 {
-    char path[400], line[512] = "", left[VF_UUID_SIZE], key[VF_UUID_SIZE];
+    char left[VF_UUID_SIZE], key[VF_UUID_SIZE];
     bool is_old;
 
     leave("vault_1", "a.json", left);
-    assert_true(file_at(0, path));
-    int fd = open(path, O_WRONLY);
-    snprintf(line, sizeof(line), "%s %ld vault_1 a.json\n", left,
-             (long)time(NULL) - 24L * 60 * 60 - 1);
-    assert_int_equal(pwrite(fd, line, sizeof(line), 0), sizeof(line));
-    snprintf(line, sizeof(line), "%s %ld vault_1 b.json\n", left,
-             (long)time(NULL) - 24L * 60 * 60 + 60);
-    assert_int_equal(pwrite(fd, line, sizeof(line), 512), sizeof(line));
-    close(fd);
+    write_slot(0, left, DAY_S + 1, "a.json");
+    write_slot(1, left, DAY_S - 60, "b.json");
     struct vf_journal *journal = open_for(SERVICE);
     assert_int_equal(vf_journal_count(journal), 1);
     vf_journal_begin(journal, "vault_1", "b.json", key, &is_old);
     assert_true(is_old);
     vf_journal_close(journal);
+}
+
+static void keep_unknown(struct vf_journal *journal, const char *name,
+                         char ret_key[static VF_UUID_SIZE])
+{
+    bool is_old;
+
+    vf_journal_begin(journal, "vault_1", name, ret_key, &is_old);
+    vf_journal_end(journal, "vault_1", name, ret_key);
+}
+
+static void a_clock_that_was_set_back_loses_no_key(void **state)
+{
+    struct vf_journal *journal = open_for(SERVICE);
+    char key[VF_UUID_SIZE], again[VF_UUID_SIZE];
+    bool is_old;
+
+    keep_unknown(journal, "a.json", key);
+    vf_journal_close(journal);
+    clock_shift_s = -30 * DAY_S;
+    journal = open_for(SERVICE);
+    assert_int_equal(vf_journal_count(journal), 1);
+    vf_journal_begin(journal, "vault_1", "a.json", again, &is_old);
+    assert_true(is_old);
+    assert_string_equal(again, key);
+    vf_journal_close(journal);
+}
+
+static void an_entry_ends_by_itself_and_leaves_its_slot(void **state)
+{
+    struct vf_journal *journal = open_for(SERVICE);
+    char key[VF_UUID_SIZE], again[VF_UUID_SIZE], path[400];
+    struct stat st;
+    bool is_old;
+
+    keep_unknown(journal, "a.json", key);
+    clock_shift_s = DAY_S - 60;
+    assert_int_equal(vf_journal_count(journal), 1);
+    clock_shift_s = DAY_S + 1;
+    assert_int_equal(vf_journal_count(journal), 0);
+    keep_unknown(journal, "b.json", again);
+    assert_true(file_at(0, path));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 512);
+    vf_journal_begin(journal, "vault_1", "a.json", again, &is_old);
+    assert_false(is_old);
+    assert_string_not_equal(again, key);
+    vf_journal_end(journal, "vault_1", "a.json", NULL);
+    clock_shift_s = 2 * (DAY_S + 1);
+    vf_journal_close(journal);
+    assert_int_equal(files(), 0);
+}
+
+/* The key of a last attempt lives as long as any other. */
+static void a_new_key_has_a_new_life(void **state)
+{
+    struct vf_journal *journal = open_for(SERVICE);
+    char key[VF_UUID_SIZE], other[VF_UUID_SIZE];
+
+    keep_unknown(journal, "a.json", key);
+    clock_shift_s = DAY_S - 60;
+    vf_uuid4(other);
+    vf_journal_end(journal, "vault_1", "a.json", other);
+    clock_shift_s = DAY_S + 60;
+    assert_int_equal(vf_journal_count(journal), 1);
+    vf_journal_close(journal);
+}
+
+static void what_was_seen_is_settled_but_not_what_is_in_flight(void **state)
+{
+    struct vf_journal *journal = open_for(SERVICE);
+    char key[VF_UUID_SIZE], again[VF_UUID_SIZE];
+    bool is_old;
+
+    vf_journal_settle(NULL, "vault_1", "a.json");
+    keep_unknown(journal, "a.json", key);
+    vf_journal_settle(journal, "vault_2", "a.json");
+    vf_journal_settle(journal, "vault_1", "b.json");
+    assert_int_equal(vf_journal_count(journal), 1);
+    vf_journal_begin(journal, "vault_1", "a.json", again, &is_old);
+    assert_true(is_old);
+    vf_journal_settle(journal, "vault_1", "a.json");
+    vf_journal_end(journal, "vault_1", "a.json", again);
+    assert_int_equal(vf_journal_count(journal), 1);
+    vf_journal_settle(journal, "vault_1", "a.json");
+    assert_int_equal(vf_journal_count(journal), 0);
+    vf_journal_close(journal);
+    assert_int_equal(files(), 0);
+}
+
+static void without_a_directory_keys_are_kept_in_memory(void **state)
+{
+    struct vf_journal *journal;
+    char key[VF_UUID_SIZE], again[VF_UUID_SIZE];
+    bool is_old;
+
+    assert_int_equal(vf_journal_open(NULL, SERVICE, &journal, NULL), 0);
+    keep_unknown(journal, "a.json", key);
+    assert_int_equal(vf_journal_count(journal), 1);
+    vf_journal_begin(journal, "vault_1", "a.json", again, &is_old);
+    assert_true(is_old);
+    assert_string_equal(again, key);
+    vf_journal_close(journal);
+}
+
+/* RLIMIT_FSIZE stands for a full disk: writes fail, all else works. */
+static void a_file_without_room_is_no_hindrance(void **state)
+{
+    struct vf_journal *journal = open_for(SERVICE);
+    char key[VF_UUID_SIZE], again[VF_UUID_SIZE];
+    struct rlimit old, none;
+    bool is_old;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = old.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    keep_unknown(journal, "a.json", key);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    vf_journal_begin(journal, "vault_1", "a.json", again, &is_old);
+    assert_true(is_old);
+    assert_string_equal(again, key);
+    vf_journal_end(journal, "vault_1", "a.json", NULL);
+    vf_journal_close(journal);
+    assert_int_equal(files(), 0);
 }
 
 static void slots_that_make_no_sense_are_passed_over(void **state)
@@ -349,7 +497,8 @@ static void a_file_that_cannot_be_made_is_no_hindrance(void **state)
     assert_false(is_old);
     vf_journal_end(journal, "vault_1", "a.json", key);
     vf_journal_begin(journal, "vault_1", "a.json", again, &is_old);
-    assert_false(is_old);
+    assert_true(is_old);
+    assert_string_equal(again, key);
     vf_journal_close(journal);
 }
 
@@ -366,6 +515,12 @@ int main(void)
         TEST(a_living_daemon_keeps_its_own),
         TEST(another_service_is_another_journal),
         TEST(a_key_is_forgotten_when_services_have_forgotten_it),
+        TEST(a_clock_that_was_set_back_loses_no_key),
+        TEST(an_entry_ends_by_itself_and_leaves_its_slot),
+        TEST(a_new_key_has_a_new_life),
+        TEST(what_was_seen_is_settled_but_not_what_is_in_flight),
+        TEST(without_a_directory_keys_are_kept_in_memory),
+        TEST(a_file_without_room_is_no_hindrance),
         TEST(slots_that_make_no_sense_are_passed_over),
         TEST(the_file_does_not_grow_with_use),
         TEST(a_name_that_does_not_fit_is_not_kept),

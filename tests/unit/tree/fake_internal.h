@@ -86,12 +86,13 @@ void fake_take_page(struct fake *fake, const char *vault, enum vf_list which,
 void fake_set_metadata(struct object *object, const struct vf_json *metadata);
 void fake_set_secret(struct object *object, const struct vf_secret *secret);
 int fake_create_credential(void *self, const char *vault_id, const char *name,
-                           const struct vf_spec *spec, char *key,
+                           const struct vf_spec *spec, struct vf_key *key,
                            int64_t deadline_ms, struct vf_object *ret,
                            struct vf_error *err);
-int fake_create_vault(void *self, const struct vf_vault_spec *spec, char *key,
-                      int64_t deadline_ms, struct vf_object *ret,
-                      struct vf_page *ret_credentials, struct vf_error *err);
+int fake_create_vault(void *self, const struct vf_vault_spec *spec,
+                      struct vf_key *key, int64_t deadline_ms,
+                      struct vf_object *ret, struct vf_page *ret_credentials,
+                      struct vf_error *err);
 
 /* fake_change.c: what is done to one object */
 int fake_get_credential(void *self, const char *vault_id, const char *id,

@@ -84,13 +84,17 @@ static void note_key(struct fake *fake, const char *key, uint64_t body,
     memcpy(noted->key, key, sizeof(noted->key));
 }
 
-/* As the real one: another key once an answer has decided. */
-static int end_create(struct fake *fake, int result, char *key,
-                      const struct vf_error *err)
+/* As the real one: another key once an answer has decided, which none does
+ * under an old one. */
+static int end_create(struct fake *fake, int result, struct vf_key *key,
+                      struct vf_error *err)
 {
-    if (result < 0 && err != NULL && err->http_status != 0 &&
-        err->http_status < 500)
-        vf_uuid4(key);
+    bool is_refused = result < 0 && err != NULL && err->http_status != 0;
+
+    if (is_refused && key->is_old)
+        err->is_unknown = true;
+    else if (is_refused && err->http_status < 500)
+        vf_uuid4(key->text);
     return fake_end(fake, result);
 }
 
@@ -122,7 +126,7 @@ static int check_credential(struct fake *fake, const char *vault,
 }
 
 int fake_create_credential(void *self, const char *vault_id, const char *name,
-                           const struct vf_spec *spec, char *key,
+                           const struct vf_spec *spec, struct vf_key *key,
                            int64_t deadline_ms, struct vf_object *ret,
                            struct vf_error *err)
 {
@@ -133,12 +137,12 @@ int fake_create_credential(void *self, const char *vault_id, const char *name,
 
     vf_buf_printf(&fake->trace, "create %s; ", name != NULL ? name : "?");
     if (result == 0)
-        result = look_for_key(fake, key, body, &object, err);
+        result = look_for_key(fake, key->text, body, &object, err);
     if (result == 0 && object == NULL) {
         result = check_credential(fake, vault_id, spec, err);
         if (result == 0) {
             object = add_credential(fake, vault_id, name, spec);
-            note_key(fake, key, body, object);
+            note_key(fake, key->text, body, object);
         }
     }
     if (result == 0)
@@ -168,9 +172,10 @@ static const struct object *add_vault(struct fake *fake,
     return vault;
 }
 
-int fake_create_vault(void *self, const struct vf_vault_spec *spec, char *key,
-                      int64_t deadline_ms, struct vf_object *ret,
-                      struct vf_page *ret_credentials, struct vf_error *err)
+int fake_create_vault(void *self, const struct vf_vault_spec *spec,
+                      struct vf_key *key, int64_t deadline_ms,
+                      struct vf_object *ret, struct vf_page *ret_credentials,
+                      struct vf_error *err)
 {
     struct fake *fake = self;
     const struct object *vault = NULL;
@@ -184,10 +189,10 @@ int fake_create_vault(void *self, const struct vf_vault_spec *spec, char *key,
         result = -ENODATA;
     }
     if (result == 0)
-        result = look_for_key(fake, key, body, &vault, err);
+        result = look_for_key(fake, key->text, body, &vault, err);
     if (result == 0 && vault == NULL) {
         vault = add_vault(fake, spec);
-        note_key(fake, key, body, vault);
+        note_key(fake, key->text, body, vault);
     }
     if (result == 0)
         result = fake_pass(fake, FAKE_CREATE_VAULT, FAKE_AFTER, err);

@@ -193,6 +193,118 @@ static void w_idempotent_a_vault_is_looked_for(void **state)
     assert_names(h, h->root, "prod v w ");
 }
 
+#define BEARER(host)                                                           \
+    "{\"auth\": {\"type\": \"static_bearer\", \"mcp_server_url\": "            \
+    "\"https://" host "/\", \"token\": \"t\"}, \"metadata\": "                 \
+    "{\"vaultfs.name\": \"" host ".json\"}}"
+#define TWO "{\"credentials\": [" BEARER("a") ", " BEARER("b") "]}"
+
+/* Write a spec for "v" that never comes to the service, while another client
+ * makes a vault of this name, with a credential for each of the URLs. */
+static int race(struct harness *h, const char *text, const char *const *urls,
+                struct vf_error *err)
+{
+    struct vf_caller caller = {0};
+    struct vf_entry entry;
+    struct task write = {.h = h, .text = text, .run = run_write};
+
+    assert_int_equal(vf_tree_create(h->tree, h->root, "v.json", O_WRONLY,
+                                    &caller, &entry, &write.file, NULL),
+                     0);
+    vf_tree_forget(h->tree, entry.node, 1);
+    fake_hold(h->fake, FAKE_CREATE_VAULT, FAKE_BEFORE);
+    fake_fail_once(h->fake, FAKE_CREATE_VAULT, FAKE_BEFORE, ETIMEDOUT);
+    task_start(&write);
+    fake_wait_held(h->fake, FAKE_CREATE_VAULT, 1);
+    const char *vault = fake_add_vault(h->fake, "v");
+    for (; *urls != NULL; urls++)
+        fake_add(h->fake, vault, NULL, *urls);
+    fake_let_go(h->fake, FAKE_CREATE_VAULT);
+    int result = task_join(&write);
+    *err = write.err;
+    assert_int_equal(close_file(h, write.file), 0);
+    return result;
+}
+
+/* It is neither filled nor deleted, and nobody is told that all went well. */
+static void assert_others(struct harness *h, const char *text,
+                          const char *const *urls)
+{
+    struct vf_error err;
+    size_t count = 0;
+
+    while (urls[count] != NULL)
+        count++;
+    assert_int_equal(race(h, text, urls, &err), -EEXIST);
+    assert_true(err.is_unknown);
+    assert_non_null(strstr(err.message, "not what was sent"));
+    assert_trace(h, "create v; ");
+    assert_int_equal(fake_size(h->fake, fake_find(h->fake, "v")), count);
+    assert_names(h, h->root, "prod v ");
+}
+
+static void w_vault_one_that_holds_something_is_not_taken_for_ours(void **state)
+{
+    static const char *const urls[] = {"https://a/", NULL};
+
+    assert_others(*state, TWO, urls);
+}
+
+static void w_vault_one_with_other_metadata_is_not_taken_for_ours(void **state)
+{
+    static const char *const urls[] = {NULL};
+
+    assert_others(*state, "{\"metadata\": {\"team\": \"core\"}}", urls);
+}
+
+static const struct vf_service_traits taking = {.takes_credentials_with_vault =
+                                                    true};
+
+static void w_vault_one_that_lacks_what_was_sent_is_not_taken_for_ours(
+    void **state)
+{
+    static const char *const urls[] = {"https://a/", "https://c/", NULL};
+    struct harness *h = *state;
+
+    fake_set_traits(h->fake, &taking);
+    assert_others(h, TWO, urls);
+}
+
+static void w_vault_one_that_holds_more_is_not_taken_for_ours(void **state)
+{
+    static const char *const urls[] = {"https://a/", "https://b/", "https://c/",
+                                       NULL};
+    struct harness *h = *state;
+
+    fake_set_traits(h->fake, &taking);
+    assert_others(h, TWO, urls);
+}
+
+static void w_vault_one_that_a_look_found_is_filled(void **state)
+{
+    struct harness *h = *state;
+
+    fake_fail_once(h->fake, FAKE_CREATE_VAULT, FAKE_AFTER, ETIMEDOUT);
+    assert_int_equal(save_in(h, h->root, "v.json", TWO, NULL), 0);
+    assert_trace(h, "create v; create a.json; create b.json; ");
+    assert_names(h, look(h, h->root, "v"), "a.json b.json ");
+}
+
+static void w_vault_one_that_a_look_found_is_never_deleted(void **state)
+{
+    struct harness *h = *state;
+    struct vf_error err;
+
+    fake_fail_once(h->fake, FAKE_CREATE_VAULT, FAKE_AFTER, ETIMEDOUT);
+    fake_fail_after(h->fake, FAKE_CREATE, 1, EINVAL);
+    assert_int_equal(save_in(h, h->root, "v.json", TWO, &err), -EINVAL);
+    assert_string_equal(err.param, "credentials[1]");
+    assert_non_null(strstr(err.message, "may be another's"));
+    assert_trace(h, "create v; create a.json; create b.json; ");
+    assert_names(h, h->root, "prod v ");
+    assert_names(h, look(h, h->root, "v"), "a.json ");
+}
+
 #define TEST(test)                                                             \
     cmocka_unit_test_setup_teardown(test, setup_keyless, harness_teardown)
 
@@ -211,6 +323,12 @@ int main(void)
                                   harness_teardown),
         TEST(w_idempotent_a_refusal_is_not_repeated),
         TEST(w_idempotent_a_vault_is_looked_for),
+        TEST(w_vault_one_that_holds_something_is_not_taken_for_ours),
+        TEST(w_vault_one_with_other_metadata_is_not_taken_for_ours),
+        TEST(w_vault_one_that_lacks_what_was_sent_is_not_taken_for_ours),
+        TEST(w_vault_one_that_holds_more_is_not_taken_for_ours),
+        TEST(w_vault_one_that_a_look_found_is_filled),
+        TEST(w_vault_one_that_a_look_found_is_never_deleted),
     };
 
     return cmocka_run_group_tests_name("tree keyless", tests, NULL, NULL);

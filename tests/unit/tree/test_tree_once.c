@@ -151,6 +151,23 @@ static void w_idempotent_another_document_for_what_never_came_is_made(
     assert_names(h, h->vault, "a.json ");
 }
 
+/* The other document's own failure is not about it. */
+static void w_idempotent_what_never_came_is_known_when_its_key_is_spent(
+    void **state)
+{
+    struct harness *h = *state;
+    struct vf_error err;
+
+    lose(h, "a.json", SPEC);
+    fake_remove(h->fake, "vcred_000002");
+    fake_fail_after(h->fake, FAKE_CREATE, 1, EINVAL);
+    assert_int_equal(save_in(h, h->vault, "a.json", spec_for(OTHER_URL), &err),
+                     -EINVAL);
+    assert_false(err.is_unknown);
+    assert_trace(h, "create a.json; create a.json; ");
+    assert_int_equal(vf_journal_count(journal), 0);
+}
+
 static void w_idempotent_an_answer_about_what_is_gone_is_not_believed(
     void **state)
 {
@@ -286,6 +303,110 @@ static void w_idempotent_an_old_key_stays_until_a_look_was_had(void **state)
     assert_int_equal(fake_size(h->fake, h->vault_id), 1);
 }
 
+/* Whatever it is: the earlier attempt may still be under way. */
+static void w_idempotent_a_refusal_is_no_answer_about_an_earlier_attempt(
+    void **state)
+{
+    static const int codes[] = {EACCES,    EBUSY,        EINVAL,
+                                EREMOTEIO, ECONNREFUSED, EKEYREJECTED};
+    struct harness *h = *state;
+    struct vf_error err;
+    char key[40];
+
+    lose(h, "a.json", SPEC);
+    strcpy(key, fake_last_key(h->fake));
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        fake_fail_once(h->fake, FAKE_CREATE, FAKE_BEFORE, codes[i]);
+        assert_int_equal(save_in(h, h->vault, "a.json", SPEC, &err), -codes[i]);
+        assert_true(err.is_unknown);
+        assert_int_equal(vf_journal_count(journal), 1);
+    }
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    assert_string_equal(fake_last_key(h->fake), key);
+    assert_int_equal(vf_journal_count(journal), 0);
+    assert_int_equal(fake_size(h->fake, h->vault_id), 1);
+}
+
+static void w_idempotent_a_vault_that_was_seen_is_known(void **state)
+{
+    struct harness *h = *state;
+
+    fake_fail_once(h->fake, FAKE_CREATE_VAULT, FAKE_AFTER, EREMOTEIO);
+    assert_int_equal(make_vault(h, "v"), -EREMOTEIO);
+    assert_int_equal(vf_journal_count(journal), 1);
+    assert_names(h, h->root, "prod v ");
+    assert_int_equal(vf_journal_count(journal), 0);
+}
+
+#define BEARER(host)                                                           \
+    "{\"auth\": {\"type\": \"static_bearer\", \"mcp_server_url\": "            \
+    "\"https://" host "/\", \"token\": \"t\"}, \"metadata\": "                 \
+    "{\"vaultfs.name\": \"" host ".json\"}}"
+
+/* A spec for "v", once more, whose vault is there and was seen by nobody. */
+static int write_again(struct harness *h, struct vf_error *err)
+{
+    struct vf_caller caller = {0};
+    struct vf_entry entry;
+    struct task spec = {
+        .h = h,
+        .text = "{\"credentials\": [" BEARER("a") ", " BEARER("b") "]}",
+        .run = run_write};
+
+    fake_set_lag(h->fake, fake_find(h->fake, "v"), FAKE_NOT_YET);
+    assert_int_equal(vf_tree_create(h->tree, h->root, "v.json", O_WRONLY,
+                                    &caller, &entry, &spec.file, NULL),
+                     0);
+    vf_tree_forget(h->tree, entry.node, 1);
+    fake_hold(h->fake, FAKE_CREATE_VAULT, FAKE_BEFORE);
+    task_start(&spec);
+    fake_wait_held(h->fake, FAKE_CREATE_VAULT, 1);
+    fake_set_lag(h->fake, fake_find(h->fake, "v"), FAKE_TRUE);
+    fake_let_go(h->fake, FAKE_CREATE_VAULT);
+    int result = task_join(&spec);
+    *err = spec.err;
+    assert_int_equal(close_file(h, spec.file), 0);
+    return result;
+}
+
+/* Its answer is lost before any credential. */
+static void lose_vault(struct harness *h)
+{
+    fake_fail_once(h->fake, FAKE_CREATE_VAULT, FAKE_AFTER, EREMOTEIO);
+    assert_int_equal(
+        save_in(h, h->root, "v.json",
+                "{\"credentials\": [" BEARER("a") ", " BEARER("b") "]}", NULL),
+        -EREMOTEIO);
+}
+
+static void w_vault_what_an_earlier_attempt_lacks_is_made(void **state)
+{
+    struct harness *h = *state;
+    struct vf_error err;
+
+    lose_vault(h);
+    fake_add(h->fake, fake_find(h->fake, "v"), "a.json", "https://a/");
+    assert_int_equal(write_again(h, &err), 0);
+    assert_trace(h, "create v; create v; create b.json; ");
+    assert_names(h, look(h, h->root, "v"), "a.json b.json ");
+    assert_int_equal(fake_size(h->fake, ""), 2);
+}
+
+static void w_vault_what_an_earlier_attempt_made_is_not_deleted(void **state)
+{
+    struct harness *h = *state;
+    struct vf_error err;
+
+    lose_vault(h);
+    fake_fail_after(h->fake, FAKE_CREATE, 1, EINVAL);
+    assert_int_equal(write_again(h, &err), -EINVAL);
+    assert_string_equal(err.param, "credentials[1]");
+    assert_non_null(strstr(err.message, "is left as it is"));
+    assert_trace(h, "create v; create v; create a.json; create b.json; ");
+    assert_names(h, h->root, "prod v ");
+    assert_names(h, look(h, h->root, "v"), "a.json ");
+}
+
 static void w_idempotent_a_first_credential_that_comes_again_is_one_vault(
     void **state)
 {
@@ -373,6 +494,7 @@ int main(void)
         TEST(w_idempotent_another_document_rotates_what_is_there),
         TEST(w_idempotent_another_identity_replaces_what_is_there),
         TEST(w_idempotent_another_document_for_what_never_came_is_made),
+        TEST(w_idempotent_what_never_came_is_known_when_its_key_is_spent),
         TEST(w_idempotent_an_answer_about_what_is_gone_is_not_believed),
         TEST(w_idempotent_an_answer_about_what_was_renamed_is_not_believed),
         TEST(w_idempotent_an_answer_that_cannot_be_checked_stays_unknown),
@@ -381,6 +503,10 @@ int main(void)
         TEST(w_idempotent_a_vault_that_comes_again_is_one_vault),
         TEST(w_idempotent_what_is_to_be_replaced_is_not_taken_for_it),
         TEST(w_idempotent_an_old_key_stays_until_a_look_was_had),
+        TEST(w_idempotent_a_refusal_is_no_answer_about_an_earlier_attempt),
+        TEST(w_idempotent_a_vault_that_was_seen_is_known),
+        TEST(w_vault_what_an_earlier_attempt_lacks_is_made),
+        TEST(w_vault_what_an_earlier_attempt_made_is_not_deleted),
         TEST(w_idempotent_a_first_credential_that_comes_again_is_one_vault),
         TEST(w_idempotent_another_body_for_a_vault_finds_it_there),
         TEST(w_idempotent_without_keys_the_next_daemon_looks_first),
