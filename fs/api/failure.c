@@ -125,7 +125,7 @@ int vf_failure_read(const struct vf_http_reply *reply,
     struct vf_json *error;
     struct vf_json *envelope = read_envelope(reply, &error);
 
-    if (reply->status == 404 && !is_own(error))
+    if (reply->status == 404 && !is_own(error) && intent != VF_API_UPDATE)
         code = EBADMSG;
     if (err != NULL) {
         set_general_message(reply, code, secrets, err);

@@ -47,7 +47,7 @@ static const struct row rows[] = {
                          vf_read_deletion, 204, DELETION},
     [VF_CREATE_CREDENTIAL] = {VF_HTTP_POST, VF_API_CREATE, VF_ROUTE_CREDENTIALS,
                               false, vf_read_object, 201},
-    [VF_UPDATE_CREDENTIAL] = {VF_HTTP_POST, VF_API_CHANGE, VF_ROUTE_CREDENTIAL,
+    [VF_UPDATE_CREDENTIAL] = {VF_HTTP_POST, VF_API_UPDATE, VF_ROUTE_CREDENTIAL,
                               false, vf_read_object, 0, IS_IDEMPOTENT},
     [VF_ARCHIVE_CREDENTIAL] = {VF_HTTP_POST, VF_API_CHANGE,
                                VF_ROUTE_CREDENTIAL_ARCHIVE, false,

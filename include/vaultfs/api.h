@@ -82,7 +82,9 @@ enum vf_list { VF_LIST_ACTIVE, VF_LIST_ARCHIVED, VF_LIST_ALL };
  * request id, or else the request id that was sent. A 404 for the list of
  * vaults itself, which is never gone, is -EBADMSG: the base URL is wrong; and
  * so is any 404 without the service's own error, which somebody in between
- * made: it does not tell that anything is gone.
+ * made: it does not tell that anything is gone. To an update it is -ENOENT all
+ * the same: a service without that call may know no better, and who asked looks
+ * at the credential before anything is believed to be gone.
  *
  * What passes is tried again, three times in all and before the deadline: no
  * connection, 408, 429, 5xx; and a lost reply, but for a creation without a key
@@ -181,8 +183,9 @@ struct vf_service {
     void *self;
 };
 
-/* What a request was for: decides some statuses. */
-enum vf_api_intent { VF_API_READ, VF_API_CREATE, VF_API_CHANGE };
+/* What a request was for: decides some statuses. UPDATE: a change for which a
+ * service may have no call. */
+enum vf_api_intent { VF_API_READ, VF_API_CREATE, VF_API_CHANGE, VF_API_UPDATE };
 
 /*
  * The errno (positive) for an HTTP status that is not a success. Pure.

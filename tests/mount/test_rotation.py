@@ -228,6 +228,16 @@ def held(service):
     return service.credentials(service.vault("prod")["id"])
 
 
+def test_W_rotate_on_a_service_that_has_no_words_for_a_missing_call(old):
+    mount, service, proxy, path = old("404", "--duplicate", "allow")
+    before = shown(path)["id"]
+    proxy.on("POST", CREDENTIAL, faultproxy.reply(404, b"404 page not found", "text/plain"))
+    write(path, bearer(token="ghp_second"))
+    (made,) = held(service)
+    assert made["id"] != before
+    assert shown(path) == made
+
+
 @pytest.mark.parametrize("status", ["404", "405"])
 def test_W_rotate_without_update_creates_then_deletes(old, status):
     mount, service, proxy, path = old(status, "--duplicate", "allow")

@@ -39,6 +39,7 @@ static void every_status_has_its_documented_errno(void **state)
 
         assert_int_equal(vf_api_errno(status, VF_API_READ), code);
         assert_int_equal(vf_api_errno(status, VF_API_CHANGE), code);
+        assert_int_equal(vf_api_errno(status, VF_API_UPDATE), code);
         assert_int_equal(vf_api_errno(status, VF_API_CREATE),
                          status == 409 ? EEXIST : code);
     }

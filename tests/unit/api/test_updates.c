@@ -103,6 +103,18 @@ static void W_edit_of_oauth_sends_only_what_differs(void **state)
                   "\"w\"}}}");
 }
 
+/* A service without the call may know no better; who asked looks. */
+static void any_404_to_an_update_is_worth_a_look(void **state)
+{
+    static const char shown[] = SHOWN("{}");
+    struct vf_spec *spec = parse_spec(BEARER(TOKEN) "}", shown);
+    struct vf_object object;
+
+    SCRIPT({.status = 404, .body = "404 page not found"});
+    assert_int_equal(update("n.json", spec, shown, &object, NULL), -ENOENT);
+    vf_spec_free(spec);
+}
+
 /* An expiry belongs to its token. */
 static void an_expiry_that_is_not_given_again_is_cleared(void **state)
 {
@@ -190,6 +202,7 @@ int main(void)
         TEST(an_update_names_the_metadata_that_vanishes),
         TEST(W_edit_without_a_difference_sends_nothing),
         TEST(W_edit_of_oauth_sends_only_what_differs),
+        TEST(any_404_to_an_update_is_worth_a_look),
         TEST(an_expiry_that_is_not_given_again_is_cleared),
         TEST(what_an_update_cannot_do_is_refused_before_any_request),
         TEST(over_something_unknown_all_that_is_given_is_sent),
