@@ -312,6 +312,12 @@ static int take_name(struct vf_tree *tree, struct vf_node *node,
     return result;
 }
 
+/* It goes on in another node, and was made here all the same. */
+static bool was_parked_here(const struct vf_commit_job *commit)
+{
+    return commit->parked != NULL && commit->parked->is_made_here;
+}
+
 static int adopt_made(struct vf_tree *tree, struct vf_commit_job *commit)
 {
     struct vf_node *directory = commit->base.job.directory;
@@ -330,7 +336,7 @@ static int adopt_made(struct vf_tree *tree, struct vf_commit_job *commit)
         return -ENOMEM;
     if (is_parked)
         node->kind = VF_NODE_PARKED; /* it is not back yet */
-    node->is_made_here |= !is_same;
+    node->is_made_here |= !is_same || was_parked_here(commit);
     vf_node_changed_here(tree, node);
     return 0;
 }
