@@ -208,9 +208,10 @@ def installed(home):
     root = home.path / "root"
     command = ["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", root]
     assert run([str(x) for x in command], 60)
-    files = sorted(p for p in root.rglob("*") if p.is_file())
-    assert [p.name for p in files] == ["vaultd", "vaultfs"]
-    return files[0].parent
+    files = {p.name: p for p in root.rglob("*") if p.is_file()}
+    assert sorted(files) == ["vaultd", "vaultfs", "vaultfs.1", "vaultfs.7"]
+    assert files["vaultd"].parent == files["vaultfs"].parent
+    return files["vaultfs"].parent
 
 
 def test_what_is_installed_works_from_where_it_is(home, installed):
