@@ -93,21 +93,40 @@ static size_t put_living_first(char **paths, size_t count)
     return living;
 }
 
+/* The one that the working directory is in, or NULL. */
+static char **find_here(char **paths, size_t count)
+{
+    char here[PATH_MAX];
+
+    if (getcwd(here, sizeof(here)) == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        size_t size = strlen(paths[i]);
+
+        if (strncmp(here, paths[i], size) == 0 &&
+            (here[size] == '/' || here[size] == '\0'))
+            return &paths[i];
+    }
+    return NULL;
+}
+
 static int choose(char **paths, size_t count, char **ret, struct vf_error *err)
 {
     struct vf_buf list = VF_BUF_INIT;
+    char **chosen = find_here(paths, count);
+    size_t living = chosen == NULL ? put_living_first(paths, count) : 0;
 
-    size_t living = put_living_first(paths, count);
-
+    if (living == 1)
+        chosen = &paths[0];
+    if (chosen != NULL) {
+        *ret = *chosen;
+        *chosen = NULL;
+        return 0;
+    }
     if (count == 0)
         return vf_error_set(err, EINVAL, "you have no vaults mounted");
     if (living == 0)
         return explain(paths[0], ENOTCONN, err);
-    if (living == 1) {
-        *ret = paths[0];
-        paths[0] = NULL;
-        return 0;
-    }
     for (size_t i = 0; i < living; i++)
         vf_buf_printf(&list, "%s%s", i > 0 ? ", " : "", paths[i]);
     int result =

@@ -278,6 +278,15 @@ def test_without_a_name_and_a_mount_it_says_so(private):
     assert result.err == "vaultfs: you have no vaults mounted\n"
 
 
+def test_without_a_name_it_is_the_mount_that_one_stands_in(mounts):
+    mounts()
+    mount = mounts()
+    (mount / "prod").mkdir()
+    for here in (mount.path, mount / "prod"):
+        result = mount.sh(f"{VAULTFS} why", cwd=here)
+        assert result.out == f"nothing has failed at {mount.path}\n", result
+
+
 def test_of_several_mounts_one_must_be_named(mounts):
     first, second = mounts(), mounts()
     result = vaultfs("why")
