@@ -3,6 +3,7 @@
 Each fixture cleans up after itself."""
 
 import os
+import signal
 import threading
 
 import pytest
@@ -25,6 +26,9 @@ def pytest_configure(config):
 
 
 def pytest_sessionstart(session):
+    # Who started us may ignore it, as a shell's background does, and all that we
+    # start would be deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for program in (VAULTFS, VAULTD):
         if not program.exists():
             pytest.exit(f"{program} is not built (VAULTFS_BUILD names the build)", 2)
