@@ -306,8 +306,8 @@ static enum vf_exit run_in_background(struct job *job)
     return run(job);
 }
 
-/* A missing one is made, if its parent is there. A dead mount cannot be looked
- * at (ENOTCONN); mounting detaches it. */
+/* A missing one is made, if its parent is there. A mount of ours that is there
+ * is not looked at, because it may never answer: mounting sees to it. */
 static int find_mountpoint(struct job *job, const char *operand,
                            struct vf_error *err)
 {
@@ -318,7 +318,8 @@ static int find_mountpoint(struct job *job, const char *operand,
         job->is_mountpoint_made = true;
         result = vf_command_resolve(operand, &job->mountpoint, err);
     }
-    if (result == 0 && stat(job->mountpoint, &st) == 0 && !S_ISDIR(st.st_mode))
+    if (result == 0 && !vf_mount_is_ours(job->mountpoint) &&
+        stat(job->mountpoint, &st) == 0 && !S_ISDIR(st.st_mode))
         return vf_error_set(err, ENOTDIR, "mount point %s: %s", operand,
                             strerror(ENOTDIR));
     return result;

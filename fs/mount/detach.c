@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "internal.h"
+
 #define FILE_SYSTEM_TYPE "fuse.vaultfs"
 
 bool vf_mount_is_ours(const char *mountpoint)
@@ -188,6 +190,11 @@ int vf_mount_detach(const char *mountpoint, bool is_lazy, struct vf_error *err)
     if (!vf_mount_is_ours(mountpoint))
         return vf_error_set(err, EINVAL, "no vaults are mounted at %s",
                             mountpoint);
+    if (is_lazy && mount_probe(mountpoint) < 0) {
+        /* Detaching alone would leave who waits for it waiting. */
+        mount_abort(mountpoint);
+        flags |= MNT_FORCE;
+    }
     if (umount2(mountpoint, flags) == 0)
         return 0;
     if (errno == EPERM)

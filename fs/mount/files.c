@@ -65,12 +65,24 @@ void mount_op_create(fuse_req_t req, fuse_ino_t parent, const char *name,
     }
 }
 
+/* A read(2) through a handle for writing has an owner; what fills the page
+ * cache has none. It is for an mmap(2), which would leave what was written
+ * where every other handle finds it. */
+static bool is_for_cache(const struct fuse_file_info *fi)
+{
+    return (fi->flags & O_ACCMODE) != O_RDONLY && fi->lock_owner == 0;
+}
+
 void mount_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                    struct fuse_file_info *fi)
 {
     struct mount_request request;
-    char *buffer = malloc(size);
 
+    if (is_for_cache(fi)) {
+        (void)fuse_reply_err(req, EACCES);
+        return;
+    }
+    char *buffer = malloc(size);
     if (buffer == NULL) {
         (void)fuse_reply_err(req, ENOMEM);
         return;

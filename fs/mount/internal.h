@@ -11,8 +11,16 @@
 
 struct notice;
 
+/* An operation in flight whose caller holds a directory's lock in the kernel.
+ * On the stack of its handler. */
+struct hold {
+    struct hold *previous, *next;
+    fuse_ino_t directory;
+};
+
 /* Tells the kernel what changed, from a thread of its own: from inside a
- * handler it would wait for locks that the handler's caller holds. */
+ * handler it would wait for locks that the handler's caller holds. See
+ * notifier.c for what is held. */
 struct notifier {
     pthread_mutex_t lock;
     pthread_cond_t wanted;
@@ -20,6 +28,7 @@ struct notifier {
     bool is_running;
     bool is_ending;
     struct notice *first, *last;
+    struct hold *holds;
     struct fuse_session *session; /* borrowed */
     struct vf_tree *tree;         /* borrowed */
 };
@@ -27,6 +36,19 @@ struct notifier {
 int notifier_init(struct notifier *notifier, struct fuse_session *session,
                   struct vf_tree *tree);
 void notifier_done(struct notifier *notifier);
+
+/* Between the two, nothing is told about the names in a directory; 0 stands for
+ * every directory. The release comes after the reply. */
+void notifier_hold(struct notifier *notifier, struct hold *hold,
+                   fuse_ino_t directory);
+void notifier_release(struct notifier *notifier, struct hold *hold);
+
+/* Ask who serves what is mounted at a path. 0; -ENOTCONN: nobody; -ETIMEDOUT:
+ * no answer within seconds; others of statfs(2). */
+int mount_probe(const char *path);
+/* End the connection of a mount, so that all who wait for it return. The
+ * kernel lets the user who mounted do so, if its control files are there. */
+void mount_abort(const char *path);
 
 struct vf_mount {
     struct vf_mount_options options;

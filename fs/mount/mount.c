@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -88,25 +87,32 @@ static int catch_signals(struct vf_error *err)
 
 /* --- Mounting --- */
 
-/* -EBUSY when a living mount of ours is there; a dead one is detached. Of that
- * the kernel may still know the attributes, but statvfs(2) always asks. */
+/* A dead mount of ours is detached. Whether it is ours is asked first, of the
+ * kernel's table: what is not served may never answer. */
 static int clear_mountpoint(const char *mountpoint, struct vf_error *err)
 {
-    struct statvfs fs;
     struct stat st;
 
-    if (statvfs(mountpoint, &fs) < 0 || stat(mountpoint, &st) < 0) {
-        if (errno != ENOTCONN)
-            return vf_error_set(err, errno, "%s: %s", mountpoint,
-                                strerror(errno));
-        vf_log(VF_LOG_WARNING, "detaching a dead mount at %s", mountpoint);
-        return vf_mount_detach(mountpoint, true, err);
+    if (vf_mount_is_ours(mountpoint)) {
+        switch (mount_probe(mountpoint)) {
+        case -ENOTCONN:
+        case -ECONNABORTED: /* it died while it was asked */
+            vf_log(VF_LOG_WARNING, "detaching a dead mount at %s", mountpoint);
+            return vf_mount_detach(mountpoint, true, err);
+        case -ETIMEDOUT:
+            return vf_error_set(err, EBUSY,
+                                "vaults are mounted at %s already and do not "
+                                "answer: `vaultfs umount --lazy` ends that",
+                                mountpoint);
+        default:
+            return vf_error_set(err, EBUSY, "vaults are mounted at %s already",
+                                mountpoint);
+        }
     }
+    if (stat(mountpoint, &st) < 0)
+        return vf_error_set(err, errno, "%s: %s", mountpoint, strerror(errno));
     if (!S_ISDIR(st.st_mode))
         return vf_error_set(err, ENOTDIR, "%s is not a directory", mountpoint);
-    if (vf_mount_is_ours(mountpoint))
-        return vf_error_set(err, EBUSY, "vaults are mounted at %s already",
-                            mountpoint);
     return 0;
 }
 

@@ -1,4 +1,15 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Telling the kernel what changed.
+ *
+ * To forget a name the kernel takes its directory's lock, and waits for it in a
+ * way that not even SIGKILL ends. A mkdir that waits for the service holds that
+ * lock: were the daemon killed now, the notifier would wait for the mkdir, the
+ * mkdir for a reply, and the connection, which the notifier's thread keeps
+ * open, would never end. So what concerns a directory waits here until no
+ * operation in flight holds it. One that takes the lock just when its directory
+ * is told of is not kept apart; `vaultfs umount --lazy` ends what comes of it.
+ */
 #include "internal.h"
 
 #include <errno.h>
@@ -60,21 +71,74 @@ static void tell(struct notifier *notifier, const struct notice *notice)
                                                0, 0);
 }
 
+static bool is_held(const struct notifier *notifier,
+                    const struct notice *notice)
+{
+    const struct hold *hold = notice->is_entry ? notifier->holds : NULL;
+
+    while (hold != NULL && hold->directory != 0 &&
+           hold->directory != notice->ino)
+        hold = hold->next;
+    return hold != NULL;
+}
+
+/* The oldest that may be told now, or NULL. */
+static struct notice *take(struct notifier *notifier)
+{
+    struct notice *previous = NULL, *notice = notifier->first;
+
+    while (notice != NULL && is_held(notifier, notice)) {
+        previous = notice;
+        notice = notice->next;
+    }
+    if (notice == NULL)
+        return NULL;
+    if (previous != NULL)
+        previous->next = notice->next;
+    else
+        notifier->first = notice->next;
+    if (notifier->last == notice)
+        notifier->last = previous;
+    return notice;
+}
+
+void notifier_hold(struct notifier *notifier, struct hold *hold,
+                   fuse_ino_t directory)
+{
+    pthread_mutex_lock(&notifier->lock);
+    *hold = (struct hold){.directory = directory, .next = notifier->holds};
+    if (hold->next != NULL)
+        hold->next->previous = hold;
+    notifier->holds = hold;
+    pthread_mutex_unlock(&notifier->lock);
+}
+
+void notifier_release(struct notifier *notifier, struct hold *hold)
+{
+    pthread_mutex_lock(&notifier->lock);
+    if (hold->previous != NULL)
+        hold->previous->next = hold->next;
+    else
+        notifier->holds = hold->next;
+    if (hold->next != NULL)
+        hold->next->previous = hold->previous;
+    if (notifier->first != NULL)
+        (void)pthread_cond_signal(&notifier->wanted);
+    pthread_mutex_unlock(&notifier->lock);
+}
+
 static void *run(void *context)
 {
     struct notifier *notifier = context;
 
     pthread_mutex_lock(&notifier->lock);
     while (!notifier->is_ending) {
-        struct notice *notice = notifier->first;
+        struct notice *notice = take(notifier);
 
         if (notice == NULL) {
             (void)pthread_cond_wait(&notifier->wanted, &notifier->lock);
             continue;
         }
-        notifier->first = notice->next;
-        if (notifier->first == NULL)
-            notifier->last = NULL;
         pthread_mutex_unlock(&notifier->lock);
         tell(notifier, notice);
         free(notice);
@@ -115,13 +179,14 @@ void notifier_done(struct notifier *notifier)
     (void)pthread_cond_signal(&notifier->wanted);
     pthread_mutex_unlock(&notifier->lock);
     (void)pthread_join(notifier->thread, NULL);
+    pthread_mutex_lock(&notifier->lock);
     while (notifier->first != NULL) {
         struct notice *next = notifier->first->next;
 
         free(notifier->first);
         notifier->first = next;
     }
-    (void)pthread_cond_destroy(&notifier->wanted);
-    (void)pthread_mutex_destroy(&notifier->lock);
-    notifier->is_running = false;
+    notifier->last = NULL;
+    pthread_mutex_unlock(&notifier->lock);
+    notifier->is_running = false; /* the lock stays, for who still serves */
 }

@@ -16,6 +16,11 @@
 #define BLOCK_SIZE 4096
 #define BLOCKS (1UL << 20)
 
+static struct notifier *notifier_of(fuse_req_t req)
+{
+    return &((struct vf_mount *)fuse_req_userdata(req))->notifier;
+}
+
 /* --- Names and attributes --- */
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -219,20 +224,88 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
                               FUSE_CAP_SPLICE_MOVE);
 }
 
+/* --- Those whose callers hold the lock of a directory --- */
+
+static void held_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct notifier *notifier = notifier_of(req);
+    struct hold hold;
+
+    notifier_hold(notifier, &hold, parent);
+    op_lookup(req, parent, name);
+    notifier_release(notifier, &hold);
+}
+
+static void held_create(fuse_req_t req, fuse_ino_t parent, const char *name,
+                        mode_t mode, struct fuse_file_info *fi)
+{
+    struct notifier *notifier = notifier_of(req);
+    struct hold hold;
+
+    notifier_hold(notifier, &hold, parent);
+    mount_op_create(req, parent, name, mode, fi);
+    notifier_release(notifier, &hold);
+}
+
+static void held_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
+                       mode_t mode)
+{
+    struct notifier *notifier = notifier_of(req);
+    struct hold hold;
+
+    notifier_hold(notifier, &hold, parent);
+    mount_op_mkdir(req, parent, name, mode);
+    notifier_release(notifier, &hold);
+}
+
+static void held_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct notifier *notifier = notifier_of(req);
+    struct hold hold;
+
+    notifier_hold(notifier, &hold, parent);
+    mount_op_unlink(req, parent, name);
+    notifier_release(notifier, &hold);
+}
+
+/* The lock of what is removed is held too. */
+static void held_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct notifier *notifier = notifier_of(req);
+    struct hold hold;
+
+    notifier_hold(notifier, &hold, 0);
+    mount_op_rmdir(req, parent, name);
+    notifier_release(notifier, &hold);
+}
+
+/* Up to four are held. */
+static void held_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
+                        fuse_ino_t new_parent, const char *new_name,
+                        unsigned flags)
+{
+    struct notifier *notifier = notifier_of(req);
+    struct hold hold;
+
+    notifier_hold(notifier, &hold, 0);
+    op_rename(req, parent, name, new_parent, new_name, flags);
+    notifier_release(notifier, &hold);
+}
+
 const struct fuse_lowlevel_ops mount_operations = {
     .init = op_init,
-    .lookup = op_lookup,
+    .lookup = held_lookup,
     .forget = op_forget,
     .forget_multi = op_forget_multi,
     .getattr = op_getattr,
     .setattr = op_setattr,
     .readlink = mount_op_readlink,
     .mknod = op_mknod,
-    .mkdir = mount_op_mkdir,
-    .unlink = mount_op_unlink,
-    .rmdir = mount_op_rmdir,
+    .mkdir = held_mkdir,
+    .unlink = held_unlink,
+    .rmdir = held_rmdir,
     .symlink = op_symlink,
-    .rename = op_rename,
+    .rename = held_rename,
     .link = op_link,
     .open = mount_op_open,
     .read = mount_op_read,
@@ -245,5 +318,5 @@ const struct fuse_lowlevel_ops mount_operations = {
     .readdirplus = mount_op_readdirplus,
     .releasedir = mount_op_releasedir,
     .statfs = op_statfs,
-    .create = mount_op_create,
+    .create = held_create,
 };

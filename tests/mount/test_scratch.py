@@ -4,8 +4,12 @@ move out of the way."""
 
 import contextlib
 import errno
+import faulthandler
 import json
+import mmap
 import os
+import resource
+import signal
 import stat
 
 import pytest
@@ -376,3 +380,30 @@ def test_E_park_a_vaults_own_metadata_is_edited_by_an_editor(services, mounts):
     assert service.vault("prod")["metadata"] == {"team": "docs"}
     assert json.loads(path.read_text())["metadata"] == {"team": "docs"}
     assert os.listdir(mount / "prod") == [".vault.json"]
+
+
+# mmap(2)
+
+
+def is_bus_error(action):
+    """Whether it kills who does it; in a child, which it may well kill."""
+    pid = os.fork()
+    if pid == 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        faulthandler.disable()
+        action()
+        os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGBUS
+
+
+def test_E_scratch_what_is_written_never_reaches_the_page_cache(prod):
+    # There every other handle would find it, and no reader is asked who it is.
+    with opened(prod / "a.tmp") as writer, opened(prod / "a.tmp") as other:
+        os.write(writer, b"A" * 5000)
+        for fd in writer, other:
+            with mmap.mmap(fd, 5000, mmap.MAP_PRIVATE, mmap.PROT_READ) as view:
+                assert is_bus_error(lambda view=view: view[0])
+        assert os.pread(writer, 5000, 0) == b"A" * 5000
+        with pytest.raises(PermissionError):
+            os.pread(other, 1, 0)
