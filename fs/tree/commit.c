@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scratch.h"
 #include "vaultfs/name.h"
 #include "vaultfs/secret.h"
 
@@ -33,8 +34,18 @@ void vf_commit_drop_bytes(struct vf_commit_base *base)
     base->bytes = vf_secret_unref(base->bytes);
 }
 
+/* The job knows how its scratch file fares, for a caller may have left. Once.
+ */
+static void end_scratch(struct vf_commit_base *base)
+{
+    if (base->is_scratch)
+        vf_scratch_sent(base->job.tree, base->node, base->job.result == 0);
+    base->is_scratch = false;
+}
+
 void vf_commit_base_done(struct vf_commit_base *base)
 {
+    end_scratch(base);
     vf_commit_drop_bytes(base);
     free(base->name);
     if (base->node != NULL)
@@ -93,6 +104,10 @@ struct vf_job *vf_commit_start(struct vf_tree *tree,
     base->node = commit->node != NULL ? vf_node_ref(commit->node) : NULL;
     base->process = commit->process;
     base->must_be_new = commit->must_be_new;
+    base->is_scratch =
+        base->node != NULL && base->node->kind == VF_NODE_SCRATCH;
+    if (base->is_scratch)
+        vf_scratch_send(base->node->scratch);
     vf_job_start(tree, job);
     return job;
 }
@@ -102,7 +117,14 @@ int vf_commit_run(struct vf_tree *tree, const struct vf_commit *commit,
 {
     struct vf_job *job = vf_commit_start(tree, commit, err);
 
-    return job != NULL ? vf_job_conclude(tree, job, caller, err) : -ENOMEM;
+    if (job == NULL)
+        return -ENOMEM;
+    job->references++; /* others may wait for it, and leave it later */
+    int result = vf_job_conclude(tree, job, caller, err);
+    if (job->is_done)
+        end_scratch((struct vf_commit_base *)job);
+    vf_job_unref(job);
+    return result;
 }
 
 /* --- A credential: before --- */
@@ -281,27 +303,46 @@ static int run_commit(struct vf_tree *tree, struct vf_job *job)
 /* --- A credential: after --- */
 
 /* The node that is to show what was made: the one that has the name now. What
- * else may have got it meanwhile, by a listing, comes back under another. */
+ * else may have got it meanwhile, by a listing, comes back under another. NULL:
+ * the listing's name for it will do. That is so when what was parked under a
+ * scratch name has left it, which means nothing then, or is another file's. */
 static struct vf_node *find_place(struct vf_tree *tree,
                                   const struct vf_commit_job *commit)
 {
     struct vf_node *directory = commit->base.job.directory;
-    struct vf_node *node = vf_node_child(directory, commit->base.name);
+    const char *name = commit->base.name;
+    struct vf_node *node = vf_node_child(directory, name);
 
     if (node == NULL)
-        return vf_node_new_child(tree, directory, VF_NODE_DRAFT,
-                                 commit->base.name, NULL);
+        return vf_node_class(directory, name) == VF_CLASS_ORDINARY
+                   ? vf_node_new_child(tree, directory, VF_NODE_DRAFT, name,
+                                       NULL)
+                   : NULL;
+    if (node->kind == VF_NODE_SCRATCH)
+        return NULL;
     if (node->id != NULL && strcmp(node->id, commit->old_id) != 0 &&
         strcmp(node->id, commit->made.id) != 0)
         vf_listing_expire(tree, directory);
     return node;
 }
 
+/* A listing may have been faster with what was written to a parked file, and
+ * shown it under its home: it is not back yet. */
+static void take_aside(struct vf_tree *tree, const struct vf_commit_job *commit,
+                       const struct vf_node *place)
+{
+    struct vf_node *node =
+        vf_node_child_by_id(commit->base.job.directory, commit->made.id);
+
+    if (node != NULL && node != place)
+        vf_node_unlink(tree, node);
+}
+
 /* A listing may have been faster, and given it another name. */
 static int take_name(struct vf_tree *tree, struct vf_node *node,
                      struct vf_node *place)
 {
-    if (node == place || place->kind != VF_NODE_DRAFT)
+    if (place == NULL || node == place || place->kind != VF_NODE_DRAFT)
         return 0;
     char *name = strdup(place->name);
     if (name == NULL)
@@ -327,15 +368,15 @@ static int adopt_made(struct vf_tree *tree, struct vf_commit_job *commit)
         vf_birth_apply(tree, &commit->birth, directory) == NULL)
         return -ENOMEM;
     struct vf_node *place = find_place(tree, commit);
-    if (place == NULL)
-        return -ENOMEM;
-    bool is_parked = place->kind == VF_NODE_PARKED;
+    bool is_parked = place != NULL && place->kind == VF_NODE_PARKED;
+    if (is_parked)
+        take_aside(tree, commit, place);
     struct vf_node *node =
         vf_listing_adopt(tree, directory, &commit->made, place);
     if (node == NULL || take_name(tree, node, place) < 0)
         return -ENOMEM;
-    if (is_parked)
-        node->kind = VF_NODE_PARKED; /* it is not back yet */
+    if (is_parked && node == place)
+        node->kind = VF_NODE_PARKED; /* as it was: it has a home */
     node->is_made_here |= !is_same || was_parked_here(commit);
     vf_node_changed_here(tree, node);
     return 0;

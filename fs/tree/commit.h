@@ -22,8 +22,8 @@ struct vf_commit {
     const char *name;
     struct vf_secret *bytes; /* the document; taken over, also on failure */
     struct vf_node *node;    /* whose document it was: a draft, whose name goes
-                                when the commit fails, or a scratch file, which
-                                is left alone; may be NULL */
+                                when the commit fails, or a scratch file, whose
+                                name goes when it succeeds; may be NULL */
     pid_t process;           /* who wrote it; 0: unknown */
     bool must_be_new;        /* -EEXIST when another node has the name */
 };

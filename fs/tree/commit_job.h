@@ -19,6 +19,7 @@ struct vf_commit_base {
     struct vf_secret *bytes; /* the document; dropped as soon as it is read */
     pid_t process;
     bool must_be_new;
+    bool is_scratch; /* node is the scratch file that is sent */
 };
 
 /* Document and references go; runs with the lock held. */

@@ -7,7 +7,8 @@
  * however often it comes under its key, so the key is kept until the outcome is
  * known: in the journal, for the next attempt may be made by another daemon. A
  * service without keys is asked what it has: something that was not there
- * before, under our name and for our purpose, is ours.
+ * before, under our name and for our purpose, is likely ours, and the caller is
+ * told that this is a guess.
  *
  * An old key needs care. Under it the service gives its old answer, also about
  * what was renamed or deleted since, so that the answer is believed only after
@@ -150,6 +151,24 @@ int vf_seek(struct vf_tree *tree, const char *vault_id, int64_t deadline_ms,
     return result < 0 ? result : 0;
 }
 
+int vf_look(struct vf_tree *tree, const char *vault_id, const char *id,
+            int64_t deadline_ms, struct vf_object *ret, struct vf_error *err)
+{
+    const struct vf_service *service = &tree->options.service;
+    struct vf_object object;
+    int result = service->ops->get_credential(service->self, vault_id, id,
+                                              deadline_ms, &object, err);
+
+    if (result < 0)
+        return result;
+    if (object.is_archived) {
+        vf_object_done(&object);
+        return vf_error_set(err, ENOENT, "the credential is archived");
+    }
+    *ret = object;
+    return 0;
+}
+
 static bool is_for_same(const struct vf_creation *creation,
                         const struct vf_object *object)
 {
@@ -248,21 +267,17 @@ static bool take_same_id(void *context, struct vf_object *object)
 static int look_at_made(struct vf_tree *tree, struct attempt *attempt,
                         bool *ret_is_there, struct vf_error *err)
 {
-    const struct vf_service *service = &tree->options.service;
     struct vf_creation *creation = attempt->creation;
     struct vf_object object;
 
     if (creation->spec == NULL)
         return vf_seek(tree, "", attempt->deadline_ms, take_same_id, creation,
                        ret_is_there, err);
-    int result = service->ops->get_credential(
-        service->self, creation->vault_id, creation->made.id,
-        attempt->deadline_ms, &object, err);
-    *ret_is_there = result == 0 && !object.is_archived;
-    if (*ret_is_there)
+    int result = vf_look(tree, creation->vault_id, creation->made.id,
+                         attempt->deadline_ms, &object, err);
+    *ret_is_there = result == 0;
+    if (result == 0)
         take_over(creation, &object);
-    else if (result == 0)
-        vf_object_done(&object);
     return result == -ENOENT ? 0 : result;
 }
 

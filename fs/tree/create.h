@@ -33,6 +33,11 @@ struct vf_creation {
 int vf_create(struct vf_tree *tree, struct vf_creation *creation,
               struct vf_error *err);
 
+/* A credential as it is now, which the caller releases. -ENOENT also when it is
+ * archived: then it is in its directory no more. */
+int vf_look(struct vf_tree *tree, const char *vault_id, const char *id,
+            int64_t deadline_ms, struct vf_object *ret, struct vf_error *err);
+
 /*
  * Go through a whole list of the service's, active objects only ("" lists
  * vaults), until `take` returns true: then *ret_is_taken is set. take may move

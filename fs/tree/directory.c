@@ -9,10 +9,16 @@
 
 #include "vaultfs/name.h"
 
+struct snapshot_entry {
+    struct vf_node *node; /* a reference */
+    const char *name;     /* that it had; behind the last entry */
+};
+
 struct vf_snapshot {
-    struct vf_snapshot *next; /* open too */
+    struct vf_snapshot *next;        /* open too */
+    const struct vf_node *directory; /* borrowed: who reads it has it open */
     size_t count;
-    struct vf_node *nodes[]; /* a reference each */
+    struct snapshot_entry entries[];
 };
 
 static bool is_local(const struct vf_node *node)
@@ -126,30 +132,60 @@ int vf_tree_getattr(struct vf_tree *tree, struct vf_node *node, bool has_handle,
     return result;
 }
 
-static struct vf_snapshot *take_snapshot(struct vf_tree *tree,
-                                         struct vf_node *directory)
+/* What is shown, in place of the children: their NULL leaves room for info. */
+static size_t pick_shown(struct vf_tree *tree, struct vf_node *info,
+                         struct vf_node **nodes)
 {
-    struct vf_node **children = vf_node_children(directory);
-    struct vf_snapshot *snapshot =
-        malloc(sizeof(*snapshot) +
-               (directory->listing->count + 1) * sizeof(struct vf_node *));
-    struct vf_node *info = directory->listing->info;
+    size_t count = 0;
 
-    if (children == NULL || snapshot == NULL) {
-        free(children);
-        free(snapshot);
-        return NULL;
-    }
-    snapshot->count = 0;
-    if (info != NULL && !info->is_hidden)
-        snapshot->nodes[snapshot->count++] = vf_node_ref(info);
-    for (struct vf_node **child = children; *child != NULL; child++) {
+    for (struct vf_node **child = nodes; *child != NULL; child++) {
         if (vf_node_is_expired_draft(*child))
             vf_node_unlink(tree, *child);
         else if (!(*child)->is_spent)
-            snapshot->nodes[snapshot->count++] = vf_node_ref(*child);
+            nodes[count++] = *child;
     }
-    free(children);
+    if (info == NULL || info->is_hidden)
+        return count;
+    memmove(nodes + 1, nodes, count * sizeof(*nodes));
+    nodes[0] = info;
+    return count + 1;
+}
+
+/* With names of its own: it is read without the lock, and a node's name goes
+ * with a rename. */
+static struct vf_snapshot *new_snapshot(const struct vf_node *directory,
+                                        struct vf_node *const *nodes,
+                                        size_t count)
+{
+    size_t size =
+        sizeof(struct vf_snapshot) + count * sizeof(struct snapshot_entry);
+
+    for (size_t i = 0; i < count; i++)
+        size += strlen(nodes[i]->name) + 1;
+    struct vf_snapshot *snapshot = malloc(size);
+    if (snapshot == NULL)
+        return NULL;
+    snapshot->directory = directory;
+    snapshot->count = count;
+    char *name = (char *)&snapshot->entries[count];
+    for (size_t i = 0; i < count; i++) {
+        snapshot->entries[i] =
+            (struct snapshot_entry){vf_node_ref(nodes[i]), name};
+        name = stpcpy(name, nodes[i]->name) + 1;
+    }
+    return snapshot;
+}
+
+static struct vf_snapshot *take_snapshot(struct vf_tree *tree,
+                                         struct vf_node *directory)
+{
+    struct vf_node **nodes = vf_node_children(directory);
+
+    if (nodes == NULL)
+        return NULL;
+    size_t count = pick_shown(tree, directory->listing->info, nodes);
+    struct vf_snapshot *snapshot = new_snapshot(directory, nodes, count);
+    free(nodes);
     return snapshot;
 }
 
@@ -178,15 +214,20 @@ int vf_tree_opendir(struct vf_tree *tree, struct vf_node *directory,
 
 const char *vf_snapshot_name(const struct vf_snapshot *snapshot, size_t index)
 {
-    return index < snapshot->count ? snapshot->nodes[index]->name : NULL;
+    return index < snapshot->count ? snapshot->entries[index].name : NULL;
 }
 
 void vf_snapshot_entry(struct vf_tree *tree, const struct vf_snapshot *snapshot,
                        size_t index, bool wants_reference, struct vf_entry *ret)
 {
+    const struct snapshot_entry *entry = &snapshot->entries[index];
+    struct vf_node *node = entry->node;
+
     pthread_mutex_lock(&tree->lock);
-    struct vf_node *node = snapshot->nodes[index];
     vf_node_fill_entry(tree, wants_reference ? vf_node_ref(node) : node, ret);
+    if (node->parent != snapshot->directory ||
+        strcmp(node->name, entry->name) != 0)
+        ret->valid_ms = 0; /* it has another name by now */
     pthread_mutex_unlock(&tree->lock);
 }
 
@@ -198,7 +239,7 @@ static void free_snapshot(struct vf_tree *tree, struct vf_snapshot *snapshot)
         link = &(*link)->next;
     *link = snapshot->next;
     for (size_t i = 0; i < snapshot->count; i++)
-        vf_node_unref(tree, snapshot->nodes[i], 1);
+        vf_node_unref(tree, snapshot->entries[i].node, 1);
     free(snapshot);
 }
 

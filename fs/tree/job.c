@@ -318,6 +318,7 @@ void vf_job_start(struct vf_tree *tree, struct vf_job *job)
         enqueue(tree, job);
         return;
     }
+    job->number = ++tree->pool.mutations;
     struct vf_job **link = &job->directory->listing->mutations;
     while (*link != NULL)
         link = &(*link)->next_mutation;
@@ -438,11 +439,14 @@ int vf_job_settle(struct vf_tree *tree, struct vf_node *directory,
 int vf_job_settle_below(struct vf_tree *tree, struct vf_node *directory,
                         struct vf_caller *caller)
 {
+    const uint64_t latest = tree->pool.mutations;
+    struct vf_job *oldest;
     int result = 0;
 
     vf_node_ref(directory);
-    while (result == 0 && directory->listing->mutations != NULL)
-        result = vf_job_wait(tree, directory->listing->mutations, caller);
+    while (result == 0 && (oldest = directory->listing->mutations) != NULL &&
+           oldest->number <= latest)
+        result = vf_job_wait(tree, oldest, caller);
     vf_node_unref(tree, directory, 1);
     return result;
 }

@@ -45,6 +45,7 @@ struct vf_job {
     pthread_cond_t changed;    /* done, or a waiter was interrupted */
     uint64_t started_at;       /* the tree's clock of changes, when prepared */
     struct vf_node *directory; /* a reference */
+    uint64_t number;           /* of a mutation: later ones have higher */
     char *name;                /* NULL: not a mutation */
     char *other_name;          /* of the mutation's two, or NULL */
     struct vf_job *next_mutation; /* in the directory, oldest first */
@@ -59,6 +60,7 @@ struct vf_pool {
     struct vf_job *first, *last; /* the queue */
     struct vf_job *live;         /* all that were started and are not done */
     unsigned queued, threads, idle;
+    uint64_t mutations; /* that were started so far */
     bool is_closing;
     bool has_ended;       /* a thread, which nobody has joined yet: */
     pthread_t last_ended; /* the next to end does, or vf_pool_close() */
@@ -111,7 +113,9 @@ int vf_job_conclude(struct vf_tree *tree, struct vf_job *job,
 int vf_job_settle(struct vf_tree *tree, struct vf_node *directory,
                   const char *name, struct vf_caller *caller);
 
-/* Every change in flight in a directory has its outcome. As vf_job_wait(). */
+/* Every change that is in flight in a directory now has its outcome; what is
+ * started meanwhile is not waited for, or there need be no end. As
+ * vf_job_wait(). */
 int vf_job_settle_below(struct vf_tree *tree, struct vf_node *directory,
                         struct vf_caller *caller);
 

@@ -294,6 +294,16 @@ static int adopt_new(struct vf_tree *tree, struct vf_node *directory,
     return result;
 }
 
+/* Its name is kept free while an editor has it under another. */
+static bool is_info_parked(struct vf_node **children)
+{
+    for (; *children != NULL; children++)
+        if ((*children)->kind == VF_NODE_PARKED && (*children)->home != NULL &&
+            strcmp((*children)->home, VF_INFO_NAME) == 0)
+            return true;
+    return false;
+}
+
 int vf_listing_reconcile(struct vf_tree *tree, struct vf_node *directory,
                          const struct vf_page *page, uint64_t began_at)
 {
@@ -305,12 +315,13 @@ int vf_listing_reconcile(struct vf_tree *tree, struct vf_node *directory,
     if (children != NULL && new_objects != NULL) {
         drop_old_tombstones(directory->listing, began_at);
         mark_children(children, began_at);
+        bool is_parked = is_info_parked(children); /* while all of them are */
         size_t count =
             update_known(tree, directory, page, began_at, new_objects);
         result = adopt_new(tree, directory, new_objects, count);
-        unlink_unlisted(tree, children);
-        if (directory->listing->info != NULL)
+        if (directory->listing->info != NULL && !is_parked)
             directory->listing->info->is_hidden = false;
+        unlink_unlisted(tree, children); /* children may be gone from here on */
     }
     free(children);
     free(new_objects);

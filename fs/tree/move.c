@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "archive.h"
+#include "create.h"
 #include "file.h"
 #include "scratch.h"
 #include "vaultfs/secret.h"
@@ -29,7 +30,8 @@ struct move_job {
     struct vf_text *text;          /* of the source */
     char target_id[VF_ID_MAX + 1]; /* "": nothing is to be deleted */
     struct vf_object made;
-    bool is_made, is_source_gone, is_target_gone;
+    bool is_made, is_source_gone;
+    bool is_target_asked, is_target_gone; /* to be deleted; deleted */
 };
 
 struct vf_node *vf_move_find(struct vf_tree *tree, struct vf_node *directory,
@@ -130,7 +132,7 @@ static int plan_vault(struct vf_tree *tree, struct move_job *move,
     if (move->target != NULL)
         return vf_error_set(err, EEXIST, "the name is taken");
     if (move->source->id == NULL)
-        return 0; /* pending: nobody else knows it */
+        return 0; /* pending: nobody else knows it, see check_pending() */
     if (!vf_tree_can_change_vaults(tree))
         return vf_error_set(err, EOPNOTSUPP,
                             "this service cannot rename a vault");
@@ -169,14 +171,12 @@ static int prepare_move(struct vf_tree *tree, struct vf_job *job)
 
 /* --- Asking the service --- */
 
-/* 404: it is gone, or there is no such call. */
+/* 404: it is gone, if only to the archive, or there is no such call. */
 static int tell_apart(struct vf_tree *tree, struct move_job *move)
 {
-    const struct vf_service *service = &tree->options.service;
     struct vf_object object;
-    int result = service->ops->get_credential(
-        service->self, move->job.directory->id, move->source_id,
-        vf_deadline(tree), &object, &move->job.error);
+    int result = vf_look(tree, move->job.directory->id, move->source_id,
+                         vf_deadline(tree), &object, &move->job.error);
 
     if (result == 0) {
         vf_object_done(&object);
@@ -214,12 +214,22 @@ static int rename_vault(struct vf_tree *tree, struct move_job *move)
     return result;
 }
 
-/* What had the name could not be deleted: as it was. Returns result. */
+static const char *what_is_left(int undone, const struct vf_error *err)
+{
+    if (undone == 0)
+        return "nothing was renamed";
+    return err->is_unknown ? "at the service this one has either name"
+                           : "at the service this one has the new name";
+}
+
+/* What had the name could not be deleted, or nobody knows whether it was: back
+ * to the old name. Returns result. */
 static int undo(struct vf_tree *tree, struct move_job *move, int result)
 {
     const struct vf_service *service = &tree->options.service;
     struct vf_error *err = &move->job.error;
     const struct vf_error cause = *err;
+    struct vf_error second = {0};
     struct vf_object object;
     int undone = -EINVAL;
 
@@ -228,14 +238,15 @@ static int undo(struct vf_tree *tree, struct move_job *move, int result)
         undone = service->ops->rename_credential(
             service->self, move->job.directory->id, move->source_id,
             move->stored, move->made.text, move->made.size, vf_deadline(tree),
-            &object, NULL);
+            &object, &second);
     if (undone == 0)
         vf_object_done(&object);
+    else
+        err->is_unknown |= second.is_unknown;
     (void)snprintf(err->message, sizeof(err->message),
-                   "what it replaces could not be deleted%s: %.900s",
-                   undone == 0 ? ", so nothing was renamed"
-                               : ", and the service has both under that name",
-                   cause.message);
+                   "what it replaces %s, and %s: %.900s",
+                   cause.is_unknown ? "may be gone" : "could not be deleted",
+                   what_is_left(undone, &second), cause.message);
     return result;
 }
 
@@ -252,6 +263,7 @@ static int run_move(struct vf_tree *tree, struct vf_job *job)
     }
     if (result < 0 || move->target_id[0] == '\0')
         return result;
+    move->is_target_asked = true;
     result =
         vf_remove_remote(tree, job->directory, move->target_id, &job->error);
     move->is_target_gone = result == 0;
@@ -285,10 +297,10 @@ static int park_info(struct vf_tree *tree, struct move_job *move)
     return 0;
 }
 
-/* A name under which something is being written becomes a tool's own. */
-static int make_scratch(struct vf_tree *tree, struct vf_node *node)
+static int copy_drafts(struct vf_tree *tree, struct vf_node *node,
+                       struct vf_error *err)
 {
-    int result = vf_scratch_convert(tree, node, NULL);
+    int result = 0;
 
     for (struct vf_file *file = node->files; file != NULL && result == 0;
          file = file->next_file) {
@@ -297,10 +309,34 @@ static int make_scratch(struct vf_tree *tree, struct vf_node *node)
         if (size > 0)
             result = vf_scratch_write(tree, node, file,
                                       vf_secret_data(file->draft.bytes), size,
-                                      0, NULL);
-        vf_draft_drop(&file->draft);
+                                      0, err);
     }
     return result;
+}
+
+/* A name under which something is being written becomes a tool's own. The
+ * drafts are kept until that is done: on failure they go on. */
+static int make_scratch(struct vf_tree *tree, struct move_job *move)
+{
+    struct vf_node *node = move->source;
+    uint64_t ino = node->ino;
+    int result = vf_scratch_convert(tree, node, &move->job.error);
+
+    if (result < 0)
+        return result;
+    result = copy_drafts(tree, node, &move->job.error);
+    if (result == 0)
+        result = vf_node_rename(tree, node, move->new_name);
+    if (result < 0) {
+        vf_scratch_end(tree, node);
+        node->kind = VF_NODE_DRAFT;
+        node->ino = ino;
+        return result;
+    }
+    for (struct vf_file *file = node->files; file != NULL;
+         file = file->next_file)
+        vf_draft_drop(&file->draft);
+    return 0;
 }
 
 /* To a scratch name, or from one. Nothing is changed on failure. */
@@ -330,11 +366,9 @@ static int move_name(struct vf_tree *tree, struct move_job *move)
     if (source->kind == VF_NODE_INFO)
         return park_info(tree, move);
     if (source->kind == VF_NODE_DRAFT && is_scratch)
-        result = make_scratch(tree, source);
-    if (result < 0)
-        return result;
-    if ((source->kind == VF_NODE_CREDENTIAL && is_scratch) ||
-        (source->kind == VF_NODE_PARKED && !is_scratch))
+        result = make_scratch(tree, move);
+    else if ((source->kind == VF_NODE_CREDENTIAL && is_scratch) ||
+             (source->kind == VF_NODE_PARKED && !is_scratch))
         result = repark(tree, move);
     else
         result = vf_node_rename(tree, source, move->new_name);
@@ -370,9 +404,23 @@ static void drop_gone(struct vf_tree *tree, struct move_job *move)
     if (!move->is_source_gone)
         return;
     vf_listing_bury(tree, move->job.directory, move->source_id);
+    vf_archive_expire(tree, move->job.directory); /* it may be there */
     move->source->is_removed = true;
     vf_node_drop_drafts(move->source);
     vf_node_unlink(tree, move->source);
+}
+
+/* What began in a pending vault after the wait for it makes the vault under the
+ * name that it found. */
+static int check_pending(struct move_job *move)
+{
+    const struct vf_node *source = move->source;
+
+    if (source->kind == VF_NODE_VAULT && !move->is_asked &&
+        (source->id != NULL || source->listing->mutations != NULL))
+        return vf_error_set(&move->job.error, EBUSY,
+                            "the vault is being made under this name");
+    return 0;
 }
 
 static void apply_move(struct vf_tree *tree, struct vf_job *job)
@@ -384,6 +432,8 @@ static void apply_move(struct vf_tree *tree, struct vf_job *job)
         job->result = vf_error_set(&job->error, ENOENT,
                                    "it was removed while it was renamed");
     if (job->result == 0)
+        job->result = check_pending(move);
+    if (job->result == 0)
         job->result = clear_target(tree, move);
     if (job->result == 0) {
         job->result = move_name(tree, move);
@@ -393,6 +443,8 @@ static void apply_move(struct vf_tree *tree, struct vf_job *job)
     if (job->result == 0)
         return;
     drop_gone(tree, move);
+    if (move->is_target_asked)
+        move->target->is_made_here = false; /* the next listing decides */
     vf_listing_distrust(tree, job->directory, move->name);
     vf_listing_distrust(tree, job->directory, move->new_name);
 }
@@ -438,9 +490,24 @@ static int copy_names(const struct vf_move *request, const char *key,
     return vf_name_decode(kind, request->new_name, &move->new_stored, NULL);
 }
 
+/* What is on its way below a pending vault may make it, and then the service
+ * knows its name. */
+static int settle_pending(struct vf_tree *tree, const struct vf_move *request,
+                          struct vf_caller *caller)
+{
+    struct vf_node *node = vf_node_child(request->directory, request->name);
+
+    if (node == NULL || node->kind != VF_NODE_VAULT || node->id != NULL)
+        return 0;
+    return vf_job_settle_below(tree, node, caller);
+}
+
 int vf_move_run(struct vf_tree *tree, const struct vf_move *request,
                 struct vf_caller *caller, struct vf_error *err)
 {
+    int result = settle_pending(tree, request, caller);
+    if (result < 0)
+        return result;
     const char *key = vf_park_key(request->directory, request->name);
     const char *new_key = vf_park_key(request->directory, request->new_name);
     struct vf_job *job = vf_job_new(tree, &move_kind, sizeof(struct move_job),

@@ -20,7 +20,8 @@ struct vf_node *vf_move_find(struct vf_tree *tree, struct vf_node *directory,
 
 /*
  * Start the mutation and wait, as vf_job_finish(). The new name was checked.
- * -ENOENT, -EEXIST, -EOPNOTSUPP, -EINVAL, -EPERM, errors of the service; then
+ * -ENOENT, -EEXIST, -EOPNOTSUPP, -EINVAL, -EPERM, errors of the service; -EBUSY
+ * when a pending vault began to be made under the old name meanwhile; then
  * nothing was renamed, here or there, or err says what was. -ESTALE: what has
  * the name holds a document by now, which is to be committed. Drops the lock
  * while it waits.

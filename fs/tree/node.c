@@ -462,8 +462,12 @@ void vf_node_changed_here(struct vf_tree *tree, struct vf_node *node)
 {
     node->changed_at = ++tree->changes;
     node->changed_ms = vf_clock_boottime_ms();
-    if (node->parent != NULL)
-        (void)clock_gettime(CLOCK_REALTIME, &node->parent->listing->changed);
+    if (node->parent == NULL)
+        return;
+    /* The kernel does not know of each change that it was one of the directory:
+     * not of a write that makes a vault, for one. */
+    (void)clock_gettime(CLOCK_REALTIME, &node->parent->listing->changed);
+    vf_node_tell_content(tree, node->parent);
 }
 
 static void collect(const void *at, VISIT visit, void *context)

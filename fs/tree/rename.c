@@ -64,8 +64,6 @@ static int send_document(struct vf_tree *tree,
     if (result < 0)
         return result;
     result = vf_commit_run(tree, &commit, request->caller, err);
-    if (source->kind == VF_NODE_SCRATCH)
-        vf_scratch_sent(tree, source, result == 0);
     if (result < 0)
         return result;
     if (source->kind == VF_NODE_PARKED)

@@ -26,6 +26,11 @@
 
 static int act(struct vf_tree *tree, struct vf_commit_job *commit);
 
+static bool is_about_earlier(const struct vf_commit_job *commit)
+{
+    return commit->earlier.id[0] != '\0';
+}
+
 static struct vf_error *error_of(struct vf_commit_job *commit)
 {
     return &commit->base.job.error;
@@ -39,8 +44,8 @@ static void set_made(struct vf_commit_job *commit,
     commit->is_made = true;
 }
 
-/* An earlier attempt, whose answer was lost, made something under this name: so
- * that is what the document is about. */
+/* An attempt whose answer was lost made something under this name, or so it
+ * seems: so that is what the document is about. */
 static int act_on_earlier(struct vf_tree *tree, struct vf_commit_job *commit,
                           const struct vf_object *object)
 {
@@ -50,6 +55,19 @@ static int act_on_earlier(struct vf_tree *tree, struct vf_commit_job *commit,
     commit->shown_size = commit->earlier.size;
     memcpy(commit->old_id, object->id, sizeof(commit->old_id));
     return act(tree, commit);
+}
+
+/* Found by a look, it may be another's of the same kind, with another secret:
+ * our document makes it what was asked for. Once, or a service that loses every
+ * answer would keep us for ever. */
+static int act_on_guess(struct vf_tree *tree, struct vf_commit_job *commit,
+                        const struct vf_object *object)
+{
+    int result = act_on_earlier(tree, commit, object);
+
+    if (result < 0) /* what it was before is not known */
+        error_of(commit)->is_unknown = true;
+    return result;
 }
 
 static int create(struct vf_tree *tree, struct vf_commit_job *commit)
@@ -66,6 +84,8 @@ static int create(struct vf_tree *tree, struct vf_commit_job *commit)
         return result;
     if (creation.is_earlier)
         return act_on_earlier(tree, commit, &creation.made);
+    if (creation.is_guess && !is_about_earlier(commit))
+        return act_on_guess(tree, commit, &creation.made);
     set_made(commit, &creation.made);
     return 0;
 }
@@ -182,14 +202,13 @@ static int update(struct vf_tree *tree, struct vf_commit_job *commit)
     return result;
 }
 
-/* 404 on an update: a look at the credential decides what it means. */
+/* 404 on an update: a look at the credential decides what it means. What
+ * somebody archived is gone from here, and not ours to delete. */
 static int look_why_absent(struct vf_tree *tree, struct vf_commit_job *commit)
 {
-    const struct vf_service *service = &tree->options.service;
     struct vf_object object;
-    int result = service->ops->get_credential(service->self, commit->vault_id,
-                                              commit->old_id, vf_deadline(tree),
-                                              &object, error_of(commit));
+    int result = vf_look(tree, commit->vault_id, commit->old_id,
+                         vf_deadline(tree), &object, error_of(commit));
 
     if (result == 0) {
         vf_object_done(&object);
@@ -233,7 +252,7 @@ static int act(struct vf_tree *tree, struct vf_commit_job *commit)
         vf_spec_is_same_identity(commit->spec, commit->shown,
                                  commit->shown_size))
         return change(tree, commit);
-    if (commit->parked != NULL)
+    if (commit->parked != NULL && !is_about_earlier(commit))
         return create(tree, commit); /* that is another one, and stays */
     return replace(tree, commit);
 }

@@ -144,11 +144,11 @@ static size_t locked_for(size_t size)
     return locked;
 }
 
-/* Make it at least that long, with zeros. */
+/* Make it at least that long, with zeros; or it stays as it was. */
 static int extend(struct vf_tree *tree, struct vf_scratch *scratch, size_t size,
                   struct vf_error *err)
 {
-    size_t locked = locked_for(size), more = 0;
+    size_t held = vf_scratch_size(scratch), locked = locked_for(size), more = 0;
     int result = 0;
 
     if (locked > scratch->locked)
@@ -162,28 +162,35 @@ static int extend(struct vf_tree *tree, struct vf_scratch *scratch, size_t size,
         result = vf_secret_new(PAGE_BYTES, &scratch->bytes, err);
     if (result == 0)
         result = vf_draft_fill(scratch->bytes, size, err);
-    if (scratch->bytes != NULL) {
-        locked = locked_for(vf_secret_size(scratch->bytes));
-        if (locked > scratch->locked) {
-            tree->scratch_locked += locked - scratch->locked;
-            scratch->locked = locked;
-        }
+    if (scratch->bytes == NULL)
+        return result;
+    locked = locked_for(vf_secret_size(scratch->bytes));
+    if (locked > scratch->locked) {
+        tree->scratch_locked += locked - scratch->locked;
+        scratch->locked = locked;
     }
+    if (result < 0)
+        vf_secret_truncate(scratch->bytes, held);
     return result;
 }
 
-/* It changes by this hand. */
-static int touch(struct vf_tree *tree, struct vf_node *node,
-                 const struct vf_file *file, struct vf_error *err)
+static int check_open(const struct vf_scratch *scratch, struct vf_error *err)
 {
-    struct vf_scratch *scratch = node->scratch;
-    const uint64_t writer = file != NULL ? file->number : 0;
-
     if (scratch->is_sent)
         return vf_error_set(err, EINVAL,
                             "this file was renamed, and what it held is "
                             "committed: nothing can be added to it");
-    if (vf_scratch_size(scratch) == 0)
+    return 0;
+}
+
+/* It changed by this hand, from what had that size. */
+static void touch(struct vf_tree *tree, struct vf_node *node,
+                  const struct vf_file *file, size_t held)
+{
+    struct vf_scratch *scratch = node->scratch;
+    const uint64_t writer = file != NULL ? file->number : 0;
+
+    if (held == 0)
         scratch->owner = writer;
     else if (scratch->owner != writer)
         scratch->owner = 0;
@@ -194,7 +201,6 @@ static int touch(struct vf_tree *tree, struct vf_node *node,
     (void)clock_gettime(CLOCK_REALTIME, &node->mtime);
     node->version++;
     vf_sweep_at(tree, scratch->touched_ms + VF_SCRATCH_UNSENT_MS);
-    return 0;
 }
 
 static int too_big(struct vf_error *err)
@@ -208,18 +214,21 @@ int vf_scratch_write(struct vf_tree *tree, struct vf_node *node,
                      off_t offset, struct vf_error *err)
 {
     struct vf_scratch *scratch = node->scratch;
+    size_t held = vf_scratch_size(scratch);
 
     if (size == 0)
         return 0;
     if (offset < 0 || size > VF_SPEC_MAX ||
         (uint64_t)offset > VF_SPEC_MAX - size)
         return too_big(err);
-    int result = touch(tree, node, file, err);
+    int result = check_open(scratch, err);
     if (result == 0)
         result = extend(tree, scratch, (size_t)offset + size, err);
     if (result == 0)
         result =
             vf_secret_write(scratch->bytes, (size_t)offset, data, size, err);
+    if (result == 0)
+        touch(tree, node, file, held);
     return result;
 }
 
@@ -233,15 +242,19 @@ int vf_scratch_truncate(struct vf_tree *tree, struct vf_node *node,
         return -ESTALE; /* by path, and the path is gone */
     if (size < 0 || size > VF_SPEC_MAX)
         return too_big(err);
-    if (size == 0 && !scratch->is_sent)
-        drop_bytes(tree, scratch); /* so that its owner starts from empty */
-    int result = touch(tree, node, file, err);
-    if (result < 0 || (size_t)size == vf_scratch_size(scratch))
+    int result = check_open(scratch, err);
+    if (result < 0)
         return result;
-    if ((size_t)size > vf_scratch_size(scratch))
-        return extend(tree, scratch, (size_t)size, err);
-    vf_secret_truncate(scratch->bytes, (size_t)size);
-    return 0;
+    if (size == 0)
+        drop_bytes(tree, scratch); /* so that its owner starts from empty */
+    size_t held = vf_scratch_size(scratch);
+    if ((size_t)size > held)
+        result = extend(tree, scratch, (size_t)size, err);
+    else if ((size_t)size < held)
+        vf_secret_truncate(scratch->bytes, (size_t)size);
+    if (result == 0)
+        touch(tree, node, file, held);
+    return result;
 }
 
 void vf_scratch_release(struct vf_tree *tree, struct vf_node *node)
@@ -290,22 +303,35 @@ static int check_whole(const struct vf_scratch *scratch, struct vf_error *err)
 int vf_scratch_copy(struct vf_scratch *scratch, struct vf_secret **ret,
                     struct vf_error *err)
 {
+    if (scratch->is_sent)
+        return vf_error_set(err, EBUSY,
+                            "what the scratch file holds is on its way, and "
+                            "whether it arrives is not known yet");
     int result = check_whole(scratch, err);
-
-    if (result == 0)
-        result = vf_secret_from(vf_secret_data(scratch->bytes),
+    return result < 0
+               ? result
+               : vf_secret_from(vf_secret_data(scratch->bytes),
                                 vf_secret_size(scratch->bytes), ret, err);
-    scratch->is_sent = result == 0;
-    return result;
+}
+
+void vf_scratch_send(struct vf_scratch *scratch)
+{
+    scratch->is_sent = true;
 }
 
 void vf_scratch_sent(struct vf_tree *tree, struct vf_node *node,
                      bool is_committed)
 {
-    node->scratch->is_sent = is_committed;
-    if (!is_committed)
+    struct vf_scratch *scratch = node->scratch;
+
+    if (scratch == NULL)
+        return; /* its name went meanwhile, or its vault, and it was not open */
+    scratch->is_sent = is_committed;
+    if (!is_committed) {
+        vf_sweep_at(tree, vf_scratch_due(node));
         return;
-    drop_bytes(tree, node->scratch);
+    }
+    drop_bytes(tree, scratch);
     vf_node_unlink(tree, node);
     node->version++;
     vf_node_tell_content(tree, node);
@@ -315,7 +341,8 @@ int64_t vf_scratch_due(const struct vf_node *node)
 {
     const struct vf_scratch *scratch = node->scratch;
 
-    if (!node->is_linked || scratch->is_told || scratch->bytes == NULL)
+    if (!node->is_linked || scratch->is_told || scratch->is_sent ||
+        scratch->bytes == NULL)
         return INT64_MAX;
     return scratch->touched_ms + VF_SCRATCH_UNSENT_MS;
 }

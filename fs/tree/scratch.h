@@ -57,12 +57,16 @@ int vf_scratch_truncate(struct vf_tree *tree, struct vf_node *node,
 /* A handle is closed. */
 void vf_scratch_release(struct vf_tree *tree, struct vf_node *node);
 
-/* A copy of the document that it holds, for a commit; nobody can write to it
- * until vf_scratch_sent(). -EINVAL when it holds none that is whole. */
+/* A copy of the document that it holds, for a commit. -EINVAL when it holds
+ * none that is whole; -EBUSY when one is on its way; -ENOMEM. */
 int vf_scratch_copy(struct vf_scratch *scratch, struct vf_secret **ret,
                     struct vf_error *err);
 
-/* How that ended: committed, and the name goes; or it stays as it was. */
+/* The copy is on its way: nobody can write to it until vf_scratch_sent(). */
+void vf_scratch_send(struct vf_scratch *scratch);
+
+/* How that ended: committed, and the name goes; or it stays as it was. The node
+ * may have been unlinked meanwhile. */
 void vf_scratch_sent(struct vf_tree *tree, struct vf_node *node,
                      bool is_committed);
 

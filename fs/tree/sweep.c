@@ -95,7 +95,7 @@ static void start(struct vf_tree *tree)
 {
     struct vf_sweeper *sweeper = &tree->sweeper;
 
-    if (sweeper->is_running || tree->is_shut_down ||
+    if (sweeper->is_running || sweeper->is_ending || tree->is_shut_down ||
         vf_clock_init_cond(&sweeper->wanted) < 0)
         return;
     if (pthread_create(&sweeper->thread, NULL, run, tree) == 0)

@@ -27,12 +27,70 @@ static void w_idempotent_a_look_finds_what_was_made(void **state)
 
     fake_fail_once(h->fake, FAKE_CREATE, FAKE_AFTER, ETIMEDOUT);
     assert_int_equal(save(h, "a.json", SPEC), 0);
-    assert_int_equal(fake_count(h->fake, FAKE_CREATE), 1);
+    assert_trace(h, "create a.json; update vcred_000002; ");
     assert_int_equal(fake_count(h->fake, FAKE_LIST_CREDENTIALS), 1);
     assert_int_equal(fake_size(h->fake, h->vault_id), 1);
     assert_content(h, look(h, h->vault, "a.json"), "vcred_000002");
     assert_names(h, h->vault, "a.json ");
     assert_int_equal(fake_count(h->fake, FAKE_LIST_CREDENTIALS), 1);
+}
+
+/* Write a.json; while the request is on its way to nowhere, another client
+ * makes one of that name for the same purpose, but with a secret of its own. */
+static int race_for_name(struct harness *h, const char **ret_other,
+                         struct vf_error *err)
+{
+    struct task write = {
+        .h = h, .file = create(h, "a.json"), .text = SPEC, .run = run_write};
+
+    fake_hold(h->fake, FAKE_CREATE, FAKE_BEFORE);
+    fake_fail_once(h->fake, FAKE_CREATE, FAKE_BEFORE, ETIMEDOUT);
+    task_start(&write);
+    fake_wait_held(h->fake, FAKE_CREATE, 1);
+    *ret_other = fake_add(h->fake, h->vault_id, "a.json", HARNESS_URL);
+    fake_let_go(h->fake, FAKE_CREATE);
+    int result = task_join(&write);
+    *err = write.err;
+    assert_int_equal(close_file(h, write.file), 0);
+    return result;
+}
+
+static void w_idempotent_what_a_look_finds_gets_our_secret(void **state)
+{
+    struct harness *h = *state;
+    struct vf_error err;
+    const char *other;
+
+    assert_int_equal(race_for_name(h, &other, &err), 0);
+    assert_string_equal(fake_secret(h->fake, other), "t0ken");
+    assert_int_equal(fake_size(h->fake, h->vault_id), 1);
+    assert_int_equal(fake_count(h->fake, FAKE_CREATE), 1);
+}
+
+static void w_idempotent_what_a_look_finds_may_not_be_ours(void **state)
+{
+    struct harness *h = *state;
+    struct vf_error err;
+    const char *other;
+
+    fake_fail(h->fake, FAKE_UPDATE, FAKE_BEFORE, EACCES);
+    assert_int_equal(race_for_name(h, &other, &err), -EACCES);
+    assert_true(err.is_unknown);
+    assert_int_equal(fake_count(h->fake, FAKE_CREATE), 1);
+    assert_names(h, h->vault, "a.json ");
+}
+
+/* Where nothing can be updated it is replaced, and that has an end. */
+static void w_idempotent_what_a_look_finds_is_replaced_once(void **state)
+{
+    struct harness *h = *state;
+
+    fake_set_traits(h->fake, &(struct vf_service_traits){.dialect = "none"});
+    fake_fail(h->fake, FAKE_CREATE, FAKE_AFTER, ETIMEDOUT);
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    assert_trace(h, "create a.json; create a.json; delete vcred_000002; ");
+    assert_names(h, h->vault, "a.json ");
+    assert_content(h, look(h, h->vault, "a.json"), "vcred_000003");
 }
 
 static void w_idempotent_every_page_is_looked_at(void **state)
@@ -312,6 +370,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(w_idempotent_a_look_finds_what_was_made),
+        TEST(w_idempotent_what_a_look_finds_gets_our_secret),
+        TEST(w_idempotent_what_a_look_finds_may_not_be_ours),
+        TEST(w_idempotent_what_a_look_finds_is_replaced_once),
         TEST(w_idempotent_every_page_is_looked_at),
         TEST(w_idempotent_what_never_came_is_sent_again),
         TEST(w_idempotent_no_other_is_taken_for_it),

@@ -327,6 +327,33 @@ static void w_idempotent_a_refusal_is_no_answer_about_an_earlier_attempt(
     assert_int_equal(fake_size(h->fake, h->vault_id), 1);
 }
 
+/* Three of three kinds: the lost one has the name, and the parked one, which
+ * had it before, stays. */
+static void w_idempotent_what_is_there_is_replaced_beside_a_parked_one(
+    void **state)
+{
+    struct harness *h = *state;
+
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    assert_int_equal(rename_name(h, "a.json", "a.json~"), 0);
+    lose(h, "a.json", spec_for(OTHER_URL));
+    const char *id = fake_find(h->fake, "a.json");
+    fake_hold(h->fake, FAKE_CREATE, FAKE_BEFORE);
+    struct task write = {.h = h,
+                         .file = create(h, "a.json"),
+                         .text = spec_for("https://c.example.com/"),
+                         .run = run_write};
+    task_start(&write);
+    fake_wait_held(h->fake, FAKE_CREATE, 1);
+    fake_set_lag(h->fake, id, FAKE_TRUE);
+    fake_let_go(h->fake, FAKE_CREATE);
+    assert_int_equal(task_join(&write), 0);
+    assert_int_equal(close_file(h, write.file), 0);
+    assert_false(fake_has(h->fake, id));
+    assert_int_equal(fake_size(h->fake, h->vault_id), 2);
+    assert_names(h, h->vault, "a.json a.json~ ");
+}
+
 static void w_idempotent_a_vault_that_was_seen_is_known(void **state)
 {
     struct harness *h = *state;
@@ -504,6 +531,7 @@ int main(void)
         TEST(w_idempotent_what_is_to_be_replaced_is_not_taken_for_it),
         TEST(w_idempotent_an_old_key_stays_until_a_look_was_had),
         TEST(w_idempotent_a_refusal_is_no_answer_about_an_earlier_attempt),
+        TEST(w_idempotent_what_is_there_is_replaced_beside_a_parked_one),
         TEST(w_idempotent_a_vault_that_was_seen_is_known),
         TEST(w_vault_what_an_earlier_attempt_lacks_is_made),
         TEST(w_vault_what_an_earlier_attempt_made_is_not_deleted),

@@ -263,6 +263,72 @@ static void e_park_a_live_one_is_rotated_in_its_place(void **state)
     assert_int_equal(fake_size(h->fake, h->vault_id), 1);
 }
 
+/* Another identity is written to a parked file: a creation and a deletion. A
+ * listing between the two shows what was created under its home. */
+static void start_replacing(struct harness *h, struct vf_file *file,
+                            struct task *write)
+{
+    *write = (struct task){.h = h,
+                           .file = file,
+                           .text = spec_for("https://mcp.example.com/b"),
+                           .run = run_write};
+    fake_hold(h->fake, FAKE_DELETE, FAKE_BEFORE);
+    task_start(write);
+    fake_wait_held(h->fake, FAKE_DELETE, 1);
+}
+
+static void finish_replacing(struct harness *h, struct vf_file *file,
+                             struct task *write)
+{
+    fake_let_go(h->fake, FAKE_DELETE);
+    assert_int_equal(task_join(write), 0);
+    assert_int_equal(close_file(h, file), 0);
+}
+
+static void e_park_what_replaces_a_live_one_keeps_its_home(void **state)
+{
+    struct harness *h = *state;
+    const char *id = save_and_park(h);
+    struct vf_file *file =
+        open_for(h, look(h, h->vault, "a.json~"), O_WRONLY | O_TRUNC);
+    struct task write;
+
+    start_replacing(h, file, &write);
+    vf_tree_refresh(h->tree);
+    assert_names(h, h->vault, "a.json a.json~ ");
+    finish_replacing(h, file, &write);
+    assert_false(fake_has(h->fake, id));
+    assert_names(h, h->vault, "a.json~ ");
+    assert_int_equal(rename_name(h, "a.json~", "b.json"), 0);
+    assert_names(h, h->vault, "b.json ");
+    assert_int_equal(fake_size(h->fake, h->vault_id), 1);
+}
+
+/* Meanwhile it was deleted elsewhere, its text removed, and the scratch name
+ * taken by a file that has nothing to do with it. */
+static void e_park_what_replaces_one_that_left_its_name_is_home(void **state)
+{
+    struct harness *h = *state;
+    const char *id = save_and_park(h);
+    struct vf_file *file =
+        open_for(h, look(h, h->vault, "a.json~"), O_WRONLY | O_TRUNC);
+    struct task write;
+
+    start_replacing(h, file, &write);
+    fake_remove(h->fake, id);
+    fake_set_lag(h->fake, fake_find(h->fake, "a.json"), FAKE_NOT_YET);
+    harness_advance_ms(2 * (int64_t)VF_OWN_CHANGE_MS);
+    vf_tree_refresh(h->tree);
+    assert_names(h, h->vault, "a.json~ ");
+    assert_int_equal(unlink_name(h, "a.json~"), 0);
+    assert_int_equal(save(h, "a.json~", "{"), 0);
+    finish_replacing(h, file, &write);
+    assert_names(h, h->vault, "a.json a.json~ ");
+    assert_int_equal(unlink_name(h, "a.json~"), 0);
+    assert_int_equal(rename_name(h, "a.json", "b.json"), 0);
+    assert_names(h, h->vault, "b.json ");
+}
+
 /* Its removal and its rotation must not overlap: the one would delete what the
  * other has just taken over. */
 static void e_park_is_serial_under_its_home(void **state)
@@ -393,6 +459,20 @@ static void e_park_a_vaults_own_metadata_is_back_when_the_copy_goes(
     assert_int_equal(look_up(h, h->vault, ".vault.json"), 0);
 }
 
+static void e_park_a_refresh_does_not_bring_the_vaults_own_metadata_back(
+    void **state)
+{
+    struct harness *h = *state;
+
+    let_vaults_change(h);
+    assert_int_equal(rename_name(h, ".vault.json", ".vault.json~"), 0);
+    vf_tree_refresh(h->tree);
+    assert_int_equal(look_up(h, h->vault, "other.json"), -ENOENT);
+    assert_int_equal(look_up(h, h->vault, ".vault.json"), -ENOENT);
+    assert_int_equal(unlink_name(h, ".vault.json~"), 0);
+    assert_int_equal(look_up(h, h->vault, ".vault.json"), 0);
+}
+
 #define TEST(test)                                                             \
     cmocka_unit_test_setup_teardown(test, harness_setup_vault, harness_teardown)
 
@@ -415,12 +495,15 @@ int main(void)
         TEST(e_park_a_spent_one_that_cannot_be_restored_stays),
         TEST(e_park_a_spent_one_becomes_scratch_when_written),
         TEST(e_park_a_live_one_is_rotated_in_its_place),
+        TEST(e_park_what_replaces_a_live_one_keeps_its_home),
+        TEST(e_park_what_replaces_one_that_left_its_name_is_home),
         TEST(e_park_is_serial_under_its_home),
         TEST(e_park_a_rename_waits_for_the_rotation_of_its_home),
         TEST(e_park_a_removal_is_remembered_under_the_home),
         TEST(e_park_a_vaults_own_metadata_stays_where_it_cannot_change),
         TEST(e_park_a_vaults_own_metadata_is_a_copy),
         TEST(e_park_a_vaults_own_metadata_is_back_when_the_copy_goes),
+        TEST(e_park_a_refresh_does_not_bring_the_vaults_own_metadata_back),
     };
 
     return cmocka_run_group_tests_name("tree parking", tests, NULL, NULL);

@@ -136,6 +136,54 @@ static void w_vault_a_listing_may_show_it_before_the_reply(void **state)
     assert_content(h, look(h, h->vault, "a.json"), "vcred_000003");
 }
 
+static int rename_vault(struct harness *h, const char *name,
+                        const char *new_name)
+{
+    struct vf_caller caller = {0};
+
+    return vf_tree_rename(h->tree, h->root, name, h->root, new_name, 0, &caller,
+                          NULL);
+}
+
+static void w_vault_a_pending_vault_is_renamed_without_a_request(void **state)
+{
+    struct harness *h = *state;
+
+    assert_int_equal(rename_vault(h, "dev", "other"), 0);
+    assert_names(h, h->root, "other prod ");
+    assert_int_equal(fake_count(h->fake, FAKE_OPS), 0);
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    assert_trace(h, "create other; ");
+}
+
+/* The vault is on its way under its old name, and has a new one after that. */
+static void w_vault_a_rename_waits_for_the_first_credential(void **state)
+{
+    struct harness *h = *state;
+    struct task write = {
+        .h = h, .file = create(h, "a.json"), .text = SPEC, .run = run_write};
+    struct task move = {.h = h,
+                        .node = h->root,
+                        .name = "dev",
+                        .text = "other",
+                        .run = run_rename};
+
+    fake_hold(h->fake, FAKE_CREATE_VAULT, FAKE_BEFORE);
+    task_start(&write);
+    fake_wait_held(h->fake, FAKE_CREATE_VAULT, 1);
+    task_start(&move);
+    task_wait_waiting(&move);
+    assert_names(h, h->root, "dev prod ");
+    fake_let_go(h->fake, FAKE_CREATE_VAULT);
+    assert_int_equal(task_join(&write), 0);
+    assert_int_equal(task_join(&move), 0);
+    assert_int_equal(close_file(h, write.file), 0);
+    assert_int_equal(fake_count(h->fake, FAKE_UPDATE_VAULT), 1);
+    assert_names(h, h->root, "other prod ");
+    vf_tree_refresh(h->tree);
+    assert_names(h, h->root, "other prod ");
+}
+
 static void w_vault_of_two_first_credentials_one_makes_the_vault(void **state)
 {
     struct harness *h = *state;
@@ -240,6 +288,8 @@ int main(void)
         TEST(w_vault_a_first_credential_that_fails_leaves_it_pending),
         TEST(w_vault_one_that_was_made_all_the_same_is_seen),
         TEST(w_vault_a_listing_may_show_it_before_the_reply),
+        TEST(w_vault_a_pending_vault_is_renamed_without_a_request),
+        TEST(w_vault_a_rename_waits_for_the_first_credential),
         TEST(w_vault_of_two_first_credentials_one_makes_the_vault),
         TEST(w_vault_a_rmdir_waits_for_the_first_credential),
         TEST(w_vault_the_directorys_name_is_decoded),

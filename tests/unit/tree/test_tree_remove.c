@@ -289,6 +289,33 @@ static void w_vault_rmdir_waits_for_changes_below(void **state)
     assert_int_equal(close_file(h, file), 0);
 }
 
+static void w_vault_rmdir_does_not_wait_for_changes_after_it(void **state)
+{
+    struct harness *h = *state;
+    assert_int_equal(save(h, "b.json", spec_for("https://b.example.com/")), 0);
+    struct vf_file *file = create(h, "a.json");
+    struct task write = {.h = h, .file = file, .text = SPEC, .run = run_write};
+    struct task unlink = {
+        .h = h, .node = h->vault, .name = "b.json", .run = run_unlink};
+    struct task removal = {
+        .h = h, .node = h->root, .name = "prod", .run = run_rmdir};
+
+    fake_hold(h->fake, FAKE_CREATE, FAKE_BEFORE);
+    fake_hold(h->fake, FAKE_DELETE, FAKE_BEFORE);
+    task_start(&write);
+    fake_wait_held(h->fake, FAKE_CREATE, 1);
+    task_start(&removal);
+    task_wait_waiting(&removal);
+    task_start(&unlink);
+    fake_wait_held(h->fake, FAKE_DELETE, 1);
+    fake_let_go(h->fake, FAKE_CREATE);
+    assert_int_equal(task_join(&removal), -ENOTEMPTY);
+    fake_let_go(h->fake, FAKE_DELETE);
+    assert_int_equal(task_join(&unlink), 0);
+    assert_int_equal(task_join(&write), 0);
+    assert_int_equal(close_file(h, file), 0);
+}
+
 static void w_vault_nothing_is_written_into_a_vault_that_goes(void **state)
 {
     struct harness *h = *state;
@@ -416,6 +443,7 @@ int main(void)
         TEST(w_vault_rmdir_counts_what_lists_do_not_show_yet),
         TEST(w_vault_rmdir_does_not_settle_for_a_listing_in_flight),
         TEST(w_vault_rmdir_waits_for_changes_below),
+        TEST(w_vault_rmdir_does_not_wait_for_changes_after_it),
         TEST(w_vault_nothing_is_written_into_a_vault_that_goes),
         TEST(w_vault_rmdir_deletes_only_the_vault_that_it_looked_into),
         TEST(w_vault_rmdir_of_what_went_elsewhere_succeeds),

@@ -123,13 +123,46 @@ static void e_rename_that_cannot_be_undone_says_so(void **state)
     assert_int_equal(save(h, "a.json", SPEC), 0);
     assert_int_equal(save(h, "b.json", spec_for(OTHER_URL)), 0);
     fake_fail(h->fake, FAKE_DELETE, FAKE_BEFORE, EACCES);
+    fake_fail_after(h->fake, FAKE_RENAME, 1, EREMOTEIO);
+    assert_int_equal(vf_tree_rename(h->tree, h->vault, "a.json", h->vault,
+                                    "b.json", 0, &(struct vf_caller){0}, &err),
+                     -EACCES);
+    assert_non_null(strstr(err.message, "has the new name"));
+    assert_int_equal(fake_size(h->fake, h->vault_id), 2);
+    assert_names(h, h->vault, "a.json b.json ");
+}
+
+/* Nobody knows whether what had the name is gone: a look tells. */
+static void e_rename_whose_removal_got_lost_says_so(void **state)
+{
+    struct harness *h = *state;
+    struct vf_error err;
+
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    assert_int_equal(save(h, "b.json", spec_for(OTHER_URL)), 0);
+    fake_fail_once(h->fake, FAKE_DELETE, FAKE_AFTER, ETIMEDOUT);
+    assert_int_equal(vf_tree_rename(h->tree, h->vault, "a.json", h->vault,
+                                    "b.json", 0, &(struct vf_caller){0}, &err),
+                     -ETIMEDOUT);
+    assert_true(err.is_unknown);
+    assert_non_null(strstr(err.message, "may be gone, and nothing was"));
+    assert_names(h, h->vault, "a.json ");
+}
+
+static void e_rename_whose_undoing_got_lost_says_so(void **state)
+{
+    struct harness *h = *state;
+    struct vf_error err;
+
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    assert_int_equal(save(h, "b.json", spec_for(OTHER_URL)), 0);
+    fake_fail(h->fake, FAKE_DELETE, FAKE_BEFORE, EACCES);
     fake_fail_after(h->fake, FAKE_RENAME, 1, ETIMEDOUT);
     assert_int_equal(vf_tree_rename(h->tree, h->vault, "a.json", h->vault,
                                     "b.json", 0, &(struct vf_caller){0}, &err),
                      -EACCES);
-    assert_non_null(strstr(err.message, "both under that name"));
-    assert_int_equal(fake_size(h->fake, h->vault_id), 2);
-    assert_names(h, h->vault, "a.json b.json ");
+    assert_true(err.is_unknown);
+    assert_non_null(strstr(err.message, "has either name"));
 }
 
 static void e_rename_that_fails_changes_nothing(void **state)
@@ -155,6 +188,22 @@ static void e_rename_tells_gone_from_impossible(void **state)
     assert_names(h, h->vault, "a.json ");
     fake_remove(h->fake, fake_find(h->fake, "a.json"));
     assert_int_equal(rename_name(h, "a.json", "b.json"), -ENOENT);
+    assert_names(h, h->vault, "");
+}
+
+static void e_rename_of_an_archived_one_is_enoent(void **state)
+{
+    struct harness *h = *state;
+    const struct vf_service service = fake_service(h->fake);
+
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    const char *id = fake_find(h->fake, "a.json");
+    assert_int_equal(service.ops->archive_credential(service.self, h->vault_id,
+                                                     id, INT64_MAX, NULL),
+                     0);
+    fake_fail(h->fake, FAKE_RENAME, FAKE_BEFORE, ENOENT);
+    assert_int_equal(rename_name(h, "a.json", "b.json"), -ENOENT);
+    assert_true(fake_has(h->fake, id));
     assert_names(h, h->vault, "");
 }
 
@@ -269,6 +318,32 @@ static void e_rename_of_a_touched_name_to_a_scratch_one(void **state)
     assert_names(h, h->vault, "a.tmp ");
     assert_int_equal(stat_of(h, look(h, h->vault, "a.tmp")).st_size, 11);
     assert_int_equal(fake_count(h->fake, FAKE_OPS), 0);
+}
+
+static void e_rename_to_a_scratch_name_that_fails_keeps_the_draft(void **state)
+{
+    struct harness *h = *state;
+    struct vf_file *file = create(h, "a.json");
+    const char *spec = SPEC;
+    char start[11];
+    struct vf_error err;
+
+    memcpy(start, spec, 10);
+    start[10] = '\0';
+    assert_int_equal(put(h, file, start, 0), 0);
+    struct vf_node *node = look(h, h->vault, "a.json");
+    ino_t ino = stat_of(h, node).st_ino;
+    h->tree->scratch_locked_max = h->tree->scratch_locked;
+    assert_int_equal(vf_tree_rename(h->tree, h->vault, "a.json", h->vault,
+                                    "a.tmp", 0, &(struct vf_caller){0}, &err),
+                     -ENOSPC);
+    assert_non_null(strstr(err.message, "locked memory"));
+    assert_names(h, h->vault, "a.json ");
+    assert_int_equal(stat_of(h, node).st_ino, ino);
+    assert_int_equal(h->tree->scratch_files, 0);
+    assert_int_equal(put(h, file, spec + 10, 10), 0);
+    assert_int_equal(close_file(h, file), 0);
+    assert_trace(h, "create a.json; ");
 }
 
 static void e_rename_takes_its_turn_on_both_names(void **state)
@@ -405,6 +480,32 @@ static void e_rename_is_refused_on_a_read_only_mount_before_all_else(
     assert_int_equal(rename_with(h, h->vault, "a", h->root, "b", 7), -EROFS);
 }
 
+/* A listing under way shows what it began with; what it says of a name that
+ * went since is not to be believed for long. */
+static void e_rename_leaves_a_listing_as_it_was(void **state)
+{
+    struct harness *h = *state;
+    struct vf_caller caller = {0};
+    struct vf_snapshot *snapshot;
+    struct vf_entry entry;
+
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    assert_int_equal(
+        vf_tree_opendir(h->tree, h->vault, &caller, &snapshot, NULL), 0);
+    assert_string_equal(vf_snapshot_name(snapshot, 0), ".vault.json");
+    const char *name = vf_snapshot_name(snapshot, 1);
+    vf_snapshot_entry(h->tree, snapshot, 1, false, &entry);
+    assert_true(entry.valid_ms > 0);
+    assert_int_equal(rename_name(h, "a.json", "b.json"), 0);
+    assert_string_equal(name, "a.json");
+    assert_string_equal(vf_snapshot_name(snapshot, 1), "a.json");
+    assert_null(vf_snapshot_name(snapshot, 2));
+    vf_snapshot_entry(h->tree, snapshot, 1, false, &entry);
+    assert_int_equal(entry.valid_ms, 0);
+    vf_snapshot_free(h->tree, snapshot);
+    assert_names(h, h->vault, "b.json ");
+}
+
 /* --- Vaults --- */
 
 static void e_rename_of_a_vault_where_the_service_can(void **state)
@@ -453,18 +554,23 @@ int main(void)
         TEST(e_rename_replaces_what_has_the_name),
         TEST(e_rename_that_cannot_replace_is_undone),
         TEST(e_rename_that_cannot_be_undone_says_so),
+        TEST(e_rename_whose_removal_got_lost_says_so),
+        TEST(e_rename_whose_undoing_got_lost_says_so),
         TEST(e_rename_that_fails_changes_nothing),
         TEST(e_rename_tells_gone_from_impossible),
+        TEST(e_rename_of_an_archived_one_is_enoent),
         TEST(e_rename_noreplace_is_honoured),
         TEST(e_rename_exchange_is_einval),
         TEST(e_rename_between_directories_is_never_exdev),
         TEST(e_rename_refuses_names_that_are_not_names),
         TEST(e_rename_of_a_touched_name_is_local),
         TEST(e_rename_of_a_touched_name_to_a_scratch_one),
+        TEST(e_rename_to_a_scratch_name_that_fails_keeps_the_draft),
         TEST(e_rename_takes_its_turn_on_both_names),
         TEST(e_rename_both_ways_at_once_ends),
         TEST(e_rename_interrupted_is_waited_for_by_both_names),
         TEST(e_rename_to_a_name_taken_meanwhile_is_eexist),
+        TEST(e_rename_leaves_a_listing_as_it_was),
         cmocka_unit_test_teardown(
             e_rename_is_refused_on_a_read_only_mount_before_all_else,
             harness_teardown),

@@ -12,6 +12,10 @@
     "{\"auth\": {\"type\": \"environment_variable\", \"secret_name\": "        \
     "\"NPM_TOKEN\", \"secret_value\": \"t0ken\"}}"
 
+#define EDIT                                                                   \
+    "{\"auth\": {\"type\": \"static_bearer\", \"mcp_server_url\": "            \
+    "\"" HARNESS_URL "\"}, \"metadata\": {\"team\": \"core\"}}"
+
 static const struct vf_service_traits old_service = {.dialect = "old",
                                                      .has_keys = true};
 
@@ -112,6 +116,51 @@ static void w_rotate_404_and_gone_and_no_create_drops_the_name(void **state)
     fake_remove(h->fake, fake_find(h->fake, "a.json"));
     fake_fail(h->fake, FAKE_CREATE, FAKE_BEFORE, EACCES);
     assert_int_equal(save(h, "a.json", SPEC), -EACCES);
+    assert_names(h, h->vault, "");
+}
+
+static void archive(struct harness *h, const char *id)
+{
+    const struct vf_service service = fake_service(h->fake);
+
+    assert_int_equal(service.ops->archive_credential(service.self, h->vault_id,
+                                                     id, INT64_MAX, NULL),
+                     0);
+    fake_reset_counts(h->fake);
+}
+
+/* Somebody put it away: it is not there to be changed, and not ours to delete;
+ * and nothing is learned from it about the service. */
+static void w_rotate_404_and_archived_creates_and_deletes_nothing(void **state)
+{
+    struct harness *h = *state;
+
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    const char *old = fake_find(h->fake, "a.json");
+    archive(h, old);
+    fake_fail_once(h->fake, FAKE_UPDATE, FAKE_BEFORE, ENOENT);
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    assert_trace(h, "update vcred_000002; create a.json; ");
+    assert_true(fake_has(h->fake, old));
+    assert_true(fake_is_archived(h->fake, old));
+    assert_content(h, look(h, h->vault, "a.json"), "vcred_000003");
+    fake_reset_counts(h->fake);
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    assert_trace(h, "update vcred_000003; ");
+}
+
+static void w_edit_of_an_archived_one_is_enoent(void **state)
+{
+    struct harness *h = *state;
+    struct vf_error err;
+
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    const char *old = fake_find(h->fake, "a.json");
+    archive(h, old);
+    fake_fail_once(h->fake, FAKE_UPDATE, FAKE_BEFORE, ENOENT);
+    assert_int_equal(write_to(h, "a.json", EDIT, &err), -ENOENT);
+    assert_non_null(strstr(err.message, "only a whole document"));
+    assert_true(fake_has(h->fake, old));
     assert_names(h, h->vault, "");
 }
 
@@ -409,6 +458,8 @@ int main(void)
         TEST(w_rotate_a_create_that_fails_deletes_nothing),
         TEST(w_rotate_404_and_gone_creates),
         TEST(w_rotate_404_and_gone_and_no_create_drops_the_name),
+        TEST(w_rotate_404_and_archived_creates_and_deletes_nothing),
+        TEST(w_edit_of_an_archived_one_is_enoent),
         TEST(w_rotate_a_404_for_what_is_there_means_no_update_call),
         TEST(w_rotate_a_405_means_no_update_call),
         TEST(w_rotate_where_nobody_can_look_nothing_is_done),

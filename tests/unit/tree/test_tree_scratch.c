@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -230,6 +231,31 @@ static void e_scratch_has_a_quarter_of_the_locked_memory(void **state)
     assert_int_equal(close_file(h, files[1]), 0);
 }
 
+static void e_scratch_a_write_that_has_no_room_changes_nothing(void **state)
+{
+    struct harness *h = *state;
+    struct vf_file *first, *second;
+    char text[16];
+
+    h->tree->scratch_locked_max = 4096;
+    assert_int_equal(create_in(h, h->vault, "a.tmp", O_RDWR, &first), 0);
+    assert_int_equal(put(h, first, "mine", 0), 0);
+    struct vf_node *node = look(h, h->vault, "a.tmp");
+    const struct stat before = stat_of(h, node);
+    second = open_for(h, node, O_RDWR);
+    assert_int_equal(put(h, second, "x", 4096), -ENOSPC);
+    assert_int_equal(
+        vf_file_truncate(h->tree, second, 8192, &(struct vf_caller){0}, NULL),
+        -ENOSPC);
+    assert_int_equal(read_back(h, first, text, sizeof(text)), 4);
+    const struct stat after = stat_of(h, node);
+    assert_int_equal(after.st_size, 4);
+    assert_memory_equal(&after.st_mtim, &before.st_mtim,
+                        sizeof(before.st_mtim));
+    assert_int_equal(close_file(h, second), 0);
+    assert_int_equal(close_file(h, first), 0);
+}
+
 static void e_scratch_a_file_is_no_bigger_than_a_spec(void **state)
 {
     struct harness *h = *state;
@@ -352,6 +378,113 @@ static void e_scratch_takes_no_bytes_while_it_is_committed(void **state)
     assert_int_equal(rename_name(h, "a.tmp", "a.json"), 0);
 }
 
+/* A listing that finds the vault gone drops all that was in it, the file that
+ * is just being sent as well. */
+static void e_scratch_may_lose_its_vault_while_it_is_committed(void **state)
+{
+    struct harness *h = *state;
+    struct task move = {.h = h,
+                        .node = h->vault,
+                        .name = "a.tmp",
+                        .text = "a.json",
+                        .run = run_rename};
+
+    assert_int_equal(save(h, "a.tmp", SPEC), 0);
+    fake_hold(h->fake, FAKE_CREATE, FAKE_BEFORE);
+    task_start(&move);
+    fake_wait_held(h->fake, FAKE_CREATE, 1);
+    fake_remove(h->fake, h->vault_id);
+    vf_tree_refresh(h->tree);
+    assert_names(h, h->root, "");
+    assert_int_equal(stats_of(h).scratch_files, 0);
+    fake_let_go(h->fake, FAKE_CREATE);
+    assert_true(task_join(&move) < 0);
+}
+
+/* Start to rename a.tmp to a.json, and leave while the service is busy. */
+static void leave_rename(struct harness *h, enum fake_when when)
+{
+    pid_t process = process_with(SIGINT);
+    struct task move = {.h = h,
+                        .node = h->vault,
+                        .name = "a.tmp",
+                        .text = "a.json",
+                        .caller = {.tid = process},
+                        .run = run_rename};
+
+    fake_hold(h->fake, FAKE_CREATE, when);
+    task_start(&move);
+    fake_wait_held(h->fake, FAKE_CREATE, 1);
+    task_wait_waiting(&move);
+    task_interrupt(&move);
+    assert_int_equal(task_join(&move), -EINTR);
+    end_process(process);
+}
+
+static void e_scratch_goes_when_it_is_committed_after_an_interrupt(void **state)
+{
+    struct harness *h = *state;
+
+    assert_int_equal(save(h, "a.tmp", SPEC), 0);
+    leave_rename(h, FAKE_AFTER);
+    assert_int_equal(rename_name(h, "a.tmp", "b.json"), -EBUSY);
+    harness_advance_ms(VF_SCRATCH_UNSENT_MS);
+    sweep(h);
+    assert_int_equal(harness_records(h), 0); /* it was sent */
+    fake_let_go(h->fake, FAKE_CREATE);
+    harness_wait_idle(h);
+    assert_names(h, h->vault, "a.json ");
+    assert_int_equal(stats_of(h).scratch_files, 0);
+    assert_int_equal(fake_size(h->fake, h->vault_id), 1);
+}
+
+static void e_scratch_stays_when_it_is_refused_after_an_interrupt(void **state)
+{
+    struct harness *h = *state;
+
+    assert_int_equal(save(h, "a.tmp", SPEC), 0);
+    fake_fail_once(h->fake, FAKE_CREATE, FAKE_BEFORE, EACCES);
+    leave_rename(h, FAKE_BEFORE);
+    fake_let_go(h->fake, FAKE_CREATE);
+    harness_wait_idle(h);
+    assert_names(h, h->vault, "a.tmp ");
+    assert_int_equal(rename_name(h, "a.tmp", "a.json"), 0);
+    assert_names(h, h->vault, "a.json ");
+}
+
+/* The node that a write was for may be a scratch file by the time that its
+ * handle is closed: that is no business of the write's. */
+static void e_scratch_is_not_what_was_written_before(void **state)
+{
+    struct harness *h = *state;
+    struct vf_file *file = create(h, "a.json");
+    pid_t process = process_with(SIGINT);
+    struct task write = {.h = h,
+                         .file = file,
+                         .text = SPEC,
+                         .caller = {.tid = process},
+                         .run = run_write};
+
+    fake_hold(h->fake, FAKE_CREATE, FAKE_AFTER);
+    task_start(&write);
+    fake_wait_held(h->fake, FAKE_CREATE, 1);
+    task_wait_waiting(&write);
+    task_interrupt(&write);
+    assert_int_equal(task_join(&write), -EINTR);
+    end_process(process);
+    fake_let_go(h->fake, FAKE_CREATE);
+    assert_int_equal(rename_name(h, "a.json", "a.json~"), 0);
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    struct vf_node *node = look(h, h->vault, "a.json~");
+    struct vf_file *other = open_for(h, node, O_WRONLY | O_TRUNC);
+    assert_int_equal(put(h, other, "{", 0), 0);
+    assert_int_equal(close_file(h, file), 0);
+    assert_int_equal(put(h, other, "}", 1), 0);
+    assert_int_equal(close_file(h, other), 0);
+    assert_names(h, h->vault, "a.json a.json~ ");
+    assert_int_equal(stat_of(h, node).st_size, 2);
+}
+
 static void e_scratch_moves_to_another_scratch_name(void **state)
 {
     struct harness *h = *state;
@@ -441,6 +574,16 @@ static void e_scratch_the_record_comes_without_another_operation(void **state)
     assert_string_equal(h->record_path, "/prod/a.tmp");
 }
 
+/* A job that ends late may have something to tell: nobody would join that. */
+static void e_scratch_no_thread_starts_when_the_tree_ends(void **state)
+{
+    struct harness *h = *state;
+
+    vf_sweep_end(h->tree);
+    assert_int_equal(save(h, "a.tmp", SPEC), 0);
+    assert_false(h->tree->sweeper.is_running);
+}
+
 static void w_empty_a_touched_name_goes_by_itself(void **state)
 {
     struct harness *h = *state;
@@ -490,6 +633,7 @@ int main(void)
         TEST(e_scratch_a_removed_one_counts_only_while_it_is_open),
         TEST(e_scratch_has_at_most_as_many_as_the_quota),
         TEST(e_scratch_has_a_quarter_of_the_locked_memory),
+        TEST(e_scratch_a_write_that_has_no_room_changes_nothing),
         TEST(e_scratch_a_file_is_no_bigger_than_a_spec),
         TEST(e_scratch_renamed_is_a_commit),
         TEST(e_scratch_renamed_over_a_credential_keeps_its_id),
@@ -497,11 +641,16 @@ int main(void)
         TEST(e_scratch_without_a_whole_document_is_not_renamed),
         TEST(e_scratch_what_follows_a_commit_is_not_lost_in_silence),
         TEST(e_scratch_takes_no_bytes_while_it_is_committed),
+        TEST(e_scratch_may_lose_its_vault_while_it_is_committed),
+        TEST(e_scratch_goes_when_it_is_committed_after_an_interrupt),
+        TEST(e_scratch_stays_when_it_is_refused_after_an_interrupt),
+        TEST(e_scratch_is_not_what_was_written_before),
         TEST(e_scratch_moves_to_another_scratch_name),
         TEST(e_scratch_survives_a_refresh),
         TEST(e_scratch_a_spec_that_is_never_sent_leaves_one_record),
         TEST(e_scratch_in_use_is_not_told_of),
         TEST(e_scratch_the_record_comes_without_another_operation),
+        TEST(e_scratch_no_thread_starts_when_the_tree_ends),
         TEST(w_empty_a_touched_name_goes_by_itself),
         TEST(e_scratch_hinders_rmdir),
         cmocka_unit_test_teardown(e_scratch_is_refused_on_a_read_only_mount,
