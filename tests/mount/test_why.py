@@ -314,11 +314,11 @@ def test_a_dead_mount_is_said_to_be_dead(mount, command):
     assert "vaultfs umount" in result.err
 
 
-def test_a_daemon_that_hangs_is_not_waited_for_to_list_mounts(mounts):
+def test_a_daemon_that_hangs_is_not_waited_for_to_list_mounts(mounts, private):
     first, second = mounts(), mounts()
     os.kill(first.pid, signal.SIGSTOP)
     try:
-        result = vaultfs("why")
+        result = private(f"{VAULTFS} why", [first, second])
         assert str(first.path) in result.err and str(second.path) in result.err
     finally:
         os.kill(first.pid, signal.SIGCONT)
