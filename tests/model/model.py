@@ -422,8 +422,13 @@ class Contract:
 
     @staticmethod
     def _look_again(vault):
-        """W-delete: .vault.json was only hidden, until the next listing."""
-        if not vault.is_pending:
+        """W-delete: .vault.json was only hidden, until the next listing; but one
+        that an editor has parked stays aside."""
+        is_parked = any(
+            isinstance(file, Parked) and file.home == INFO
+            for file in vault.files.values()
+        )
+        if not vault.is_pending and not is_parked:
             vault.files[INFO] = vault.info
 
     @staticmethod
