@@ -133,10 +133,13 @@ static bool find_name(const struct vf_node *archive, const struct vf_node *node,
 }
 
 /* What belongs to a vault only while it is active. What was archived in it
- * comes back into sight. */
+ * comes back into sight, and so does .vault.json, which nobody can bring back
+ * from a name under which an editor has put it. */
 static void close_vault(struct vf_tree *tree, struct vf_node *vault)
 {
     vf_listing_unbury(vault->listing);
+    if (vault->listing->info != NULL)
+        vault->listing->info->is_hidden = false;
     vf_node_drop_aside(tree, &vault->listing->archive);
     vf_listing_expire(tree, vault); /* it shows all that it holds from now on */
 }
