@@ -26,9 +26,11 @@ def pytest_configure(config):
 
 
 def pytest_sessionstart(session):
-    # Who started us may ignore it, as a shell's background does, and all that we
-    # start would be deaf to Ctrl-C.
+    # Who started us may ignore them, as a shell's background and nohup do, and
+    # all that we start would be deaf to them.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     for program in (VAULTFS, VAULTD):
         if not program.exists():
             pytest.exit(f"{program} is not built (VAULTFS_BUILD names the build)", 2)

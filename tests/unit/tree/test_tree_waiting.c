@@ -451,8 +451,11 @@ static void a_document_that_was_never_sent_is_wiped_all_the_same(void **state)
 
 int main(void)
 {
-    /* Who started us may ignore it: then it would never be pending. */
-    (void)signal(SIGINT, SIG_DFL);
+    static const int deadly[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP};
+
+    /* Who started us may ignore them: then they would never be pending. */
+    for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+        (void)signal(deadly[i], SIG_DFL);
     const struct CMUnitTest tests[] = {
         TEST(r_wait_an_interrupted_write_goes_on_and_is_joined),
         TEST(r_wait_a_joined_failure_is_told_to_who_joined),
