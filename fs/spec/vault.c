@@ -136,3 +136,18 @@ void vf_vault_spec_free(struct vf_vault_spec *vault)
     free(vault->display_name);
     free(vault);
 }
+
+bool vf_vault_spec_has_metadata(const struct vf_vault_spec *spec,
+                                const char *shown, size_t shown_size)
+{
+    struct vf_json *vault, *other = NULL;
+
+    if (vf_json_parse(shown, shown_size, &vault, NULL) < 0)
+        return false;
+    (void)vf_json_get(vault, "metadata", &other);
+    bool is_same = vf_json_count(spec->metadata) == 0
+                       ? vf_json_count(other) == 0
+                       : vf_json_equal(spec->metadata, other);
+    vf_json_free(vault);
+    return is_same;
+}

@@ -8,7 +8,6 @@
 
 #include "commit_job.h"
 #include "create.h"
-#include "vaultfs/json.h"
 #include "vaultfs/text.h"
 
 void vf_birth_done(struct vf_birth *birth)
@@ -111,21 +110,6 @@ static int add_missing(struct vf_tree *tree, const struct vf_vault_spec *spec,
     return result;
 }
 
-static bool has_metadata(const struct vf_vault_spec *spec,
-                         const struct vf_object *vault)
-{
-    struct vf_json *shown, *metadata = NULL;
-
-    if (vf_json_parse(vault->text, vault->size, &shown, NULL) < 0)
-        return false;
-    (void)vf_json_get(shown, "metadata", &metadata);
-    bool is_same = vf_json_count(spec->metadata) == 0
-                       ? vf_json_count(metadata) == 0
-                       : vf_json_equal(spec->metadata, metadata);
-    vf_json_free(shown);
-    return is_same;
-}
-
 /* Whether a vault that was found by its name can be what a lost request made,
  * which has the spec's metadata, its credentials where the service takes them
  * along, and none where it does not. */
@@ -136,7 +120,7 @@ static bool may_be_ours(const struct vf_tree *tree,
     const struct vf_service *service = &tree->options.service;
     struct vf_service_traits traits;
 
-    if (!has_metadata(spec, &birth->vault))
+    if (!vf_vault_spec_has_metadata(spec, birth->vault.text, birth->vault.size))
         return false;
     service->ops->traits(service->self, &traits);
     if (!traits.takes_credentials_with_vault)

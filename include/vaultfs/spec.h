@@ -199,4 +199,9 @@ VF_MUST_CHECK int vf_vault_spec_parse(const void *text, size_t size,
 
 void vf_vault_spec_free(struct vf_vault_spec *spec); /* NULL is allowed */
 
+/* Whether a vault, as a read shows it, has the metadata of a spec; none is as
+ * good as an empty one. */
+bool vf_vault_spec_has_metadata(const struct vf_vault_spec *spec,
+                                const char *shown, size_t shown_size);
+
 #endif
