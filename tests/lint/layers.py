@@ -16,6 +16,7 @@ RANK = {"base": 0, "json": 1, "http": 1, "journal": 1, "auth": 2, "spec": 2,
 MAY_USE = {name: {name} | {other for other in RANK if RANK[other] < rank}
            for name, rank in RANK.items()}
 MAY_USE["vaultd"] = {"vaultd", "base", "json"}
+MAY_USE["tree"] -= {"json", "http"}  # it has the service for that
 
 # A public header belongs to the module of its name, but for these.
 HEADERS = {name: name for name in RANK if name != "base"} | {
