@@ -22,6 +22,15 @@
 
 #define ANSWER_MS 5000
 
+/* A child that cannot be killed must not keep a pipe of its parent's open: who
+ * reads from that would wait for it. */
+static void leave_all_but(unsigned fd)
+{
+    if (fd > 0)
+        (void)close_range(0, fd - 1, 0);
+    (void)close_range(fd + 1, ~0U, 0);
+}
+
 /* The kernel may know the attributes of what is dead; statfs(2) always asks.
  * The exit status is its errno. */
 static pid_t start_asking(const char *path, int ret_fds[2])
@@ -31,8 +40,10 @@ static pid_t start_asking(const char *path, int ret_fds[2])
     if (pipe2(ret_fds, O_CLOEXEC) < 0)
         return -1;
     pid_t pid = fork();
-    if (pid == 0)
+    if (pid == 0) {
+        leave_all_but((unsigned)ret_fds[1]);
         _exit(statfs(path, &fs) == 0 ? 0 : errno);
+    }
     (void)close(ret_fds[1]); /* it closes when the child ends */
     if (pid < 0)
         (void)close(ret_fds[0]);

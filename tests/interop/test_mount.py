@@ -5,6 +5,7 @@ import json
 import os
 
 from support.process import wait_for
+from support.specs import when
 
 from official_sdk import URL, bearer, variable
 
@@ -61,7 +62,7 @@ def test_what_the_mount_made_shows_in_the_sdk(sdk, mount):
     (mount / "prod/github.json").write_text(json.dumps(bearer()))
     (again,) = sdk.all("vaults.credentials.list", vault["id"])
     assert again["id"] == credential["id"]
-    assert again["updated_at"] > credential["updated_at"]
+    assert when(again["updated_at"]) > when(credential["updated_at"])
     os.unlink(mount / "prod/github.json")
     assert sdk.all("vaults.credentials.list", vault["id"]) == []
     os.rmdir(mount / "prod")

@@ -11,7 +11,7 @@ import pytest
 
 from support.faultproxy import Hold
 from support.mount import is_answering, mounts_at
-from support.process import finish, wait_for
+from support.process import finish, stop, wait_for
 from support.service import CREDENTIALS, VAULT, VAULTS
 from support.specs import bearer, text
 
@@ -74,7 +74,7 @@ def test_killed_while_an_operation_holds_what_changed_it_is_a_dead_mount(
 
 @pytest.fixture
 def stopped(mount):
-    os.kill(mount.pid, signal.SIGSTOP)
+    stop(mount.pid)
     yield mount
     os.kill(mount.pid, signal.SIGCONT)
 

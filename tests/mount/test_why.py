@@ -10,7 +10,7 @@ import pytest
 
 from support.faultproxy import Hold, close_unanswered, error, html, reply
 from support.paths import VAULTFS
-from support.process import finish, run, spawn
+from support.process import finish, run, spawn, stop
 from support.service import CREDENTIAL, CREDENTIALS
 from support.specs import bearer, text
 
@@ -316,7 +316,7 @@ def test_a_dead_mount_is_said_to_be_dead(mount, command):
 
 def test_a_daemon_that_hangs_is_not_waited_for_to_list_mounts(mounts, private):
     first, second = mounts(), mounts()
-    os.kill(first.pid, signal.SIGSTOP)
+    stop(first.pid)
     try:
         result = private(f"{VAULTFS} why", [first, second])
         assert str(first.path) in result.err and str(second.path) in result.err
@@ -325,7 +325,7 @@ def test_a_daemon_that_hangs_is_not_waited_for_to_list_mounts(mounts, private):
 
 
 def test_a_daemon_that_hangs_can_be_left(mount):
-    os.kill(mount.pid, signal.SIGSTOP)
+    stop(mount.pid)
     try:
         process = spawn([str(VAULTFS), "why", str(mount.path)])
         process.send_signal(signal.SIGINT)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,18 @@ def is_alive(pid):
             return stat.read().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def stop(pid):
+    """Stop a process, and see that each of its threads did: what one of them was
+    about to do is done, or not begun."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+
+    def is_stopped(task):
+        return (task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    wait_for(lambda: all(map(is_stopped, tasks.iterdir())), what="the stop")
 
 
 def find_processes(program, argument):

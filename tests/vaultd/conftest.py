@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: MIT
 """A real vaultd for each test."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
-from vaultd_server import ANTHROPIC, PREFIX, Client, Vaultd
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from vaultd_server import ANTHROPIC, PREFIX, Client, Vaultd  # noqa: E402
 
 
 @pytest.fixture
