@@ -4,7 +4,6 @@
 #include "commands.h"
 #include "options.h"
 
-#include "vaultfs/clock.h"
 #include "vaultfs/json.h"
 #include "vaultfs/mount.h"
 #include "vaultfs/text.h"
@@ -12,11 +11,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* 256 records of a few KiB at most. */
@@ -48,34 +45,12 @@ static int explain(const char *mountpoint, int code, struct vf_error *err)
 
 /* --- Which mount --- */
 
-static void *look(void *path)
-{
-    static char dead;
-    struct stat st;
-    bool is_dead =
-        stat(path, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
-
-    free(path);
-    return is_dead ? &dead : NULL;
-}
-
-/* Its daemon has ended. One that only hangs must not make us hang: who looks at
- * it is then left alone. */
+/* Its daemon has ended. One that only hangs must not make us hang. */
 static bool is_dead(const char *mountpoint)
 {
-    struct timespec until =
-        vf_clock_timespec(vf_clock_monotonic_ms() + LOOK_MS);
-    char *path = strdup(mountpoint);
-    void *found = NULL;
-    pthread_t thread;
+    int result = vf_mount_probe(mountpoint, LOOK_MS);
 
-    if (path == NULL || pthread_create(&thread, NULL, look, path) != 0) {
-        free(path);
-        return false;
-    }
-    if (pthread_clockjoin_np(thread, &found, CLOCK_MONOTONIC, &until) != 0)
-        (void)pthread_detach(thread);
-    return found != NULL;
+    return result == -ENOTCONN || result == -ECONNABORTED;
 }
 
 /* The living first; returns how many they are. */

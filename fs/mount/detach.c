@@ -190,7 +190,7 @@ int vf_mount_detach(const char *mountpoint, bool is_lazy, struct vf_error *err)
     if (!vf_mount_is_ours(mountpoint))
         return vf_error_set(err, EINVAL, "no vaults are mounted at %s",
                             mountpoint);
-    if (is_lazy && mount_probe(mountpoint) < 0) {
+    if (is_lazy && vf_mount_probe(mountpoint, MOUNT_ANSWER_MS) < 0) {
         /* Detaching alone would leave who waits for it waiting. */
         mount_abort(mountpoint);
         flags |= MNT_FORCE;

@@ -43,9 +43,9 @@ void notifier_hold(struct notifier *notifier, struct hold *hold,
                    fuse_ino_t directory);
 void notifier_release(struct notifier *notifier, struct hold *hold);
 
-/* Ask who serves what is mounted at a path. 0; -ENOTCONN: nobody; -ETIMEDOUT:
- * no answer within seconds; others of statfs(2). */
-int mount_probe(const char *path);
+/* How long a mount that is in the way may take to answer. */
+#define MOUNT_ANSWER_MS 5000
+
 /* End the connection of a mount, so that all who wait for it return. The
  * kernel lets the user who mounted do so, if its control files are there. */
 void mount_abort(const char *path);

@@ -94,7 +94,7 @@ static int clear_mountpoint(const char *mountpoint, struct vf_error *err)
     struct stat st;
 
     if (vf_mount_is_ours(mountpoint)) {
-        switch (mount_probe(mountpoint)) {
+        switch (vf_mount_probe(mountpoint, MOUNT_ANSWER_MS)) {
         case -ENOTCONN:
         case -ECONNABORTED: /* it died while it was asked */
             vf_log(VF_LOG_WARNING, "detaching a dead mount at %s", mountpoint);

@@ -20,8 +20,6 @@
 
 #include "vaultfs/text.h"
 
-#define ANSWER_MS 5000
-
 /* A child that cannot be killed must not keep a pipe of its parent's open: who
  * reads from that would wait for it. */
 static void leave_all_but(unsigned fd)
@@ -50,16 +48,16 @@ static pid_t start_asking(const char *path, int ret_fds[2])
     return pid;
 }
 
-int mount_probe(const char *path)
+int vf_mount_probe(const char *mountpoint, int timeout_ms)
 {
     int fds[2], status, ready;
-    pid_t pid = start_asking(path, fds);
+    pid_t pid = start_asking(mountpoint, fds);
 
     if (pid < 0)
         return -errno;
     struct pollfd ended = {.fd = fds[0], .events = POLLIN};
     do {
-        ready = poll(&ended, 1, ANSWER_MS);
+        ready = poll(&ended, 1, timeout_ms);
     } while (ready < 0 && errno == EINTR);
     (void)close(fds[0]);
     if (ready <= 0) {

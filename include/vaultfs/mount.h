@@ -55,6 +55,13 @@ bool vf_mount_is_ours(const char *mountpoint);
 VF_MUST_CHECK int vf_mount_list(uid_t uid, char ***ret, size_t *ret_count);
 
 /*
+ * Ask who serves what is mounted at a path, which must be a mount. 0; -ENOTCONN
+ * or -ECONNABORTED: nobody, it is dead; -ETIMEDOUT: no answer by then; others
+ * of statfs(2) and fork(2). Whoever hangs, the caller does not.
+ */
+VF_MUST_CHECK int vf_mount_probe(const char *mountpoint, int timeout_ms);
+
+/*
  * Unmount what is mounted at a path, through umount2(2) or, for who may not,
  * fusermount3(1). is_lazy detaches a busy one. Errors: -EINVAL when nothing of
  * ours is mounted there, -EBUSY, -EPERM; the message has fusermount3's reason.
