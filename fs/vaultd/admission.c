@@ -15,7 +15,7 @@ static int refuse(struct vf_error *err, const char *why)
 
 int vf_admission_check_token(const struct vf_dialect *dialect,
                              const struct vf_head *head, struct vf_store *store,
-                             struct vf_error *err)
+                             struct vf_grant *ret, struct vf_error *err)
 {
     static const char scheme[] = "Bearer ";
     const char *key = head->get(head->context, "x-api-key");
@@ -23,14 +23,14 @@ int vf_admission_check_token(const struct vf_dialect *dialect,
 
     if (key != NULL)
         return dialect->takes_api_key
-                   ? vf_token_check(store, key, err)
+                   ? vf_token_check(store, key, ret, err)
                    : refuse(err, "x-api-key is not taken here: use "
                                  "Authorization: Bearer");
     if (authorization == NULL)
         return refuse(err, "no Authorization: Bearer header");
     if (strncasecmp(authorization, scheme, strlen(scheme)) != 0)
         return refuse(err, "the Authorization header is not a Bearer token");
-    return vf_token_check(store, authorization + strlen(scheme), err);
+    return vf_token_check(store, authorization + strlen(scheme), ret, err);
 }
 
 /* Whether text, which may be a list, has a word. */

@@ -8,6 +8,7 @@
 #include "vaultfs/error.h"
 
 struct vf_dialect;
+struct vf_grant;
 struct vf_store;
 
 /* A header's value, or NULL. */
@@ -16,11 +17,13 @@ struct vf_head {
     const void *context;
 };
 
-/* Whether the head names a token of this store in a way that the dialect takes.
- * -EKEYREJECTED (401) with err filled when not. */
+/* What the head's token or key may do, if it is one of this store and named in
+ * a way that the dialect takes. -EKEYREJECTED (401) with err filled when not.
+ */
 VF_MUST_CHECK int vf_admission_check_token(const struct vf_dialect *dialect,
                                            const struct vf_head *head,
                                            struct vf_store *store,
+                                           struct vf_grant *ret,
                                            struct vf_error *err);
 
 /* Whether it has the other headers that the dialect requires; -EINVAL (400). */

@@ -8,6 +8,7 @@
 #include "dialect.h"
 #include "problem.h"
 #include "store.h"
+#include "token.h"
 
 #include "vaultfs/text.h"
 
@@ -20,8 +21,10 @@ struct vf_secret;
 struct vf_call {
     const struct vf_dialect *dialect;
     const struct vf_rules *rules;
+    const struct vf_grant *grant; /* of who asks */
+    const char *url;              /* the whole path, with a prefix or without */
     const char *method; /* these three tell calls apart that share a key */
-    const char *path;
+    const char *path;   /* without the dialect's prefix */
     const struct vf_secret *raw_body; /* or NULL */
     const char *idempotency_key;      /* or NULL */
     char vault_id[VF_ID_SIZE];        /* from the path, or of what was made */
@@ -29,7 +32,8 @@ struct vf_call {
     const struct vf_json *body; /* an object, or NULL */
     const char *(*query)(void *context, const char *name); /* NULL: absent */
     void *query_context;
-    int status; /* of the reply */
+    int status;     /* of the reply */
+    bool is_secret; /* the reply holds one: kept nowhere */
     struct vf_buf reply;
 };
 
@@ -43,6 +47,7 @@ vf_endpoint vf_vault_create, vf_vault_list, vf_vault_get, vf_vault_delete,
 vf_endpoint vf_credential_create, vf_credential_list, vf_credential_get,
     vf_credential_update, vf_credential_delete, vf_credential_archive,
     vf_credential_validate;
+vf_endpoint vf_token_exchange;
 
 /* -ENOENT, with err filled, when the call's vault does not exist. */
 VF_MUST_CHECK int vf_vault_find(const struct vf_call *call,

@@ -36,7 +36,8 @@ enum vf_calls {
     VF_CALL_ALWAYS = 0,
     VF_CALL_UPDATE = 1, /* of a credential */
     VF_CALL_VALIDATE = 2,
-    VF_CALL_VAULT_UPDATE = 4
+    VF_CALL_VAULT_UPDATE = 4,
+    VF_CALL_EXCHANGE = 8 /* a key for a token */
 };
 
 /* Which objects a list has. The numbers are part of its SQL. */

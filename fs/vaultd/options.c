@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 
+#include "command.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -151,13 +153,11 @@ static const struct {
 
 void vf_options_print_usage(void)
 {
-    (void)printf(
-        "Usage: vaultd [options]\n"
-        "       vaultd token create [--data DIR] [--name NAME]\n"
-        "       vaultd verify [--data DIR]\n\n"
-        "Serve the vault API from a local, sealed store. `token create` prints "
-        "a new\naccess token, once. `verify` opens every sealed secret and "
-        "counts.\n\n");
+    (void)puts("Usage: vaultd [options]");
+    vf_command_print_usage();
+    (void)puts("\nServe the vault API from a local, sealed store. The commands "
+               "work beside a server\ntoo; `vaultd token --help` says more of "
+               "them.\n");
     for (size_t i = 0; i < OPTIONS; i++) {
         char left[64];
 
@@ -327,14 +327,16 @@ int vf_options_parse(int argc, char **argv, struct vf_options *ret,
     return result;
 }
 
-int vf_options_default_data(char **ret, struct vf_error *err)
+int vf_options_find_data(const char *given, char **ret, struct vf_error *err)
 {
     const char *data = getenv("XDG_DATA_HOME");
     const char *home = getenv("HOME");
     char *path = NULL;
     int size;
 
-    if (data != NULL && data[0] == '/')
+    if (given != NULL)
+        size = asprintf(&path, "%s", given);
+    else if (data != NULL && data[0] == '/')
         size = asprintf(&path, "%s/vaultfs/local/default", data);
     else if (home != NULL && home[0] == '/')
         size = asprintf(&path, "%s/.local/share/vaultfs/local/default", home);

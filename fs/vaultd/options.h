@@ -33,8 +33,10 @@ VF_MUST_CHECK int vf_options_parse(int argc, char **argv,
                                    struct vf_options *ret,
                                    struct vf_error *err);
 
-/* The default data directory; freed with free(). -ENOENT without a home. */
-VF_MUST_CHECK int vf_options_default_data(char **ret, struct vf_error *err);
+/* The data directory: given, or when that is NULL the default; freed with
+ * free(). -ENOENT without a home. */
+VF_MUST_CHECK int vf_options_find_data(const char *given, char **ret,
+                                       struct vf_error *err);
 
 void vf_options_print_usage(void);
 

@@ -17,6 +17,7 @@ static const struct {
 } problems[] = {
     [VF_PROBLEM_INVALID] = {EINVAL, 400, "invalid_request_error"},
     [VF_PROBLEM_UNAUTHENTICATED] = {EKEYREJECTED, 401, "authentication_error"},
+    [VF_PROBLEM_FORBIDDEN] = {EACCES, 403, "permission_error"},
     [VF_PROBLEM_NOT_FOUND] = {ENOENT, 404, "not_found_error"},
     [VF_PROBLEM_METHOD] = {EOPNOTSUPP, 405, "invalid_request_error"},
     [VF_PROBLEM_CONFLICT] = {EEXIST, 409, "conflict_error"},

@@ -4,12 +4,17 @@
  * grows with what arrives and not with what was announced, and wiped when the
  * request ends. The HTTP library has it in the connection's memory pool, which
  * it clears after each request, and the parsed body is on the heap, whose
- * blocks are wiped when they are freed. Replies hold none.
+ * blocks are wiped when they are freed, as is the one reply that holds a
+ * secret: a new token.
  *
  * A request that is refused at its head (no token, no such path) is still read
  * to its end before it is answered: closing with unread data would reset the
  * connection, and the client would not see why. But one whose end is in doubt
  * is answered at once, and nothing more is read from there.
+ *
+ * A reply to who came with a good token says what that token may do, in the
+ * header x-oauth-scopes ("vaults:read, vaults:write"), so that a client can
+ * show it.
  */
 #include "request.h"
 
@@ -18,6 +23,7 @@
 #include "connections.h"
 #include "framing.h"
 #include "routes.h"
+#include "usage.h"
 
 #include "vaultfs/log.h"
 #include "vaultfs/secret.h"
@@ -35,6 +41,7 @@ struct request {
     struct MHD_Connection *connection;
     struct vf_connection *client; /* the same one, to the watch */
     struct vf_call call;
+    struct vf_grant grant; /* of its token; without scopes when there is none */
     const struct vf_route *route;
     struct vf_secret *body;
     size_t body_held; /* counted in requests->bodies */
@@ -42,7 +49,6 @@ struct request {
     bool is_last;     /* on its connection */
     struct vf_error err;
     int result; /* below 0: refused, with err */
-    const char *url;
     char id[VF_ERROR_ID_MAX + 1];
 };
 
@@ -140,24 +146,40 @@ static const char *get_header(const void *context, const char *name)
     return header(context, name);
 }
 
+/* Whose token may not do this does not learn whether there is anything. */
+static int check_access(struct request *request, const struct vf_head *head)
+{
+    struct vf_error *err = &request->err, unrouted;
+    int routed = vf_route_find(&request->call, &request->route, &unrouted);
+    int result = vf_admission_check_token(dialect_of(request), head,
+                                          request->requests->store,
+                                          &request->grant, err);
+
+    if (result < 0)
+        return result;
+    vf_connection_admit(request->client);
+    if (request->grant.kind == VF_TOKEN_PERSONAL)
+        vf_usage_note(request->requests->usage, request->grant.id);
+    result = vf_route_permit(request->route, &request->call, err);
+    if (result == 0 && routed < 0) {
+        *err = unrouted;
+        result = routed;
+    }
+    return result;
+}
+
 /* Everything that can be refused before the body is there. */
 static int check_head(struct request *request)
 {
-    const struct vf_dialect *dialect = dialect_of(request);
     const struct vf_head head = {get_header, request};
-    struct vf_error *err = &request->err;
-    int result =
-        vf_admission_check_token(dialect, &head, request->requests->store, err);
+    int result = check_access(request, &head);
 
     if (result == 0)
-        vf_connection_admit(request->client);
+        result = vf_admission_check_required(dialect_of(request), &head,
+                                             &request->err);
     if (result == 0)
-        result = vf_admission_check_required(dialect, &head, err);
-    if (result == 0)
-        result = vf_route_find(&request->call, &request->route, err);
-    if (result == 0)
-        result = check_length(request, err);
-    return result < 0 ? result : take_key(request, err);
+        result = check_length(request, &request->err);
+    return result < 0 ? result : take_key(request, &request->err);
 }
 
 static struct vf_connection *client_of(struct MHD_Connection *connection)
@@ -180,12 +202,13 @@ static struct request *request_new(struct vf_requests *requests,
     request->requests = requests;
     request->connection = connection;
     request->client = client;
-    request->url = url;
     request->call = (struct vf_call){
         .dialect = requests->dialect,
         .rules = requests->rules,
+        .grant = &request->grant,
         .method = method,
         .path = strip_prefix(url, requests->dialect->path_prefix),
+        .url = url,
         .query = query,
         .query_context = connection,
     };
@@ -249,7 +272,7 @@ static void hide_internal_error(struct request *request)
     if (request->err.http_status != 0)
         return;
     const struct vf_record record = {.operation = request->call.method,
-                                     .path = request->url,
+                                     .path = request->call.url,
                                      .error = &request->err};
     vf_error_copy(request->err.request_id, sizeof(request->err.request_id),
                   request->id);
@@ -278,6 +301,18 @@ static void render_error(struct request *request)
     request->call.status = request->err.http_status;
 }
 
+static void add_scopes(const struct request *request,
+                       struct MHD_Response *response)
+{
+    struct vf_buf scopes = VF_BUF_INIT;
+
+    vf_scopes_put(request->grant.scopes, "", ", ", &scopes);
+    if (request->grant.kind != VF_TOKEN_KEY && request->call.status != 401 &&
+        scopes.data != NULL)
+        MHD_add_response_header(response, "x-oauth-scopes", scopes.data);
+    vf_buf_free(&scopes);
+}
+
 static void add_headers(const struct request *request,
                         struct MHD_Response *response)
 {
@@ -301,6 +336,9 @@ static void add_headers(const struct request *request,
                                     extras[i].value != NULL
                                         ? extras[i].value
                                         : vf_route_allowed(&request->call));
+    add_scopes(request, response);
+    if (request->call.is_secret)
+        MHD_add_response_header(response, "Cache-Control", "no-store");
     if (request->is_last)
         MHD_add_response_header(response, "Connection", "close");
 }
@@ -311,7 +349,7 @@ static void log_request(const struct request *request)
 
     if (request->requests->is_logging)
         vf_log(VF_LOG_INFO, "%s %s %d request-id=%s idempotency-key=%s",
-               request->call.method, request->url, request->call.status,
+               request->call.method, request->call.url, request->call.status,
                request->id,
                key != NULL && is_token_text(key, KEY_MAX) ? key : "-");
 }

@@ -11,12 +11,14 @@
 #include <stdatomic.h>
 
 struct vf_store;
+struct vf_usage;
 
 /* What all requests of a server share. Pointers are borrowed. */
 struct vf_requests {
     struct vf_store *store;
     const struct vf_dialect *dialect;
     const struct vf_rules *rules;
+    struct vf_usage *usage;
     bool is_logging;      /* a line a request */
     size_t bodies_max;    /* bytes */
     atomic_size_t bodies; /* bytes of all bodies that are held */

@@ -23,6 +23,8 @@ struct vf_route {
     enum body body;
     vf_endpoint *endpoint;
     enum vf_calls call;
+    bool is_exchange; /* outside the dialect's prefix; asked with a key, and
+                         answered with a token */
 };
 
 #define CREDENTIALS "/vaults/V/credentials"
@@ -44,6 +46,8 @@ static const struct vf_route routes[] = {
     {"POST", CREDENTIALS "/C/archive", BODY_EMPTY, vf_credential_archive},
     {"POST", CREDENTIALS "/C/mcp_oauth_validate", BODY_EMPTY,
      vf_credential_validate, VF_CALL_VALIDATE},
+    {"POST", "/api/v1/serviceToken/exchange", BODY_OBJECT, vf_token_exchange,
+     VF_CALL_EXCHANGE, true},
 };
 
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
@@ -94,6 +98,15 @@ static bool is_offered(const struct vf_route *route, const struct vf_call *call)
     return (route->call & ~calls) == 0;
 }
 
+/* Whether a route is one for the call's path; fills the ids. What lies outside
+ * the prefix belongs to some dialects alone. */
+static bool is_for(const struct vf_route *route, struct vf_call *call)
+{
+    if (route->is_exchange)
+        return is_offered(route, call) && strcmp(route->path, call->url) == 0;
+    return matches(route->path, call->path, call);
+}
+
 /* What only other dialects have is a method that the path does not know, or,
  * as some servers are, no path at all. */
 int vf_route_find(struct vf_call *call, const struct vf_route **ret,
@@ -102,7 +115,7 @@ int vf_route_find(struct vf_call *call, const struct vf_route **ret,
     bool is_path_known = false;
 
     for (size_t i = 0; i < ROUTES; i++) {
-        if (!matches(routes[i].path, call->path, call))
+        if (!is_for(&routes[i], call))
             continue;
         is_path_known = true;
         if (strcmp(routes[i].method, call->method) != 0)
@@ -120,6 +133,25 @@ int vf_route_find(struct vf_call *call, const struct vf_route **ret,
                : vf_refuse(err, VF_PROBLEM_NOT_FOUND, "", "no such path");
 }
 
+int vf_route_permit(const struct vf_route *route, const struct vf_call *call,
+                    struct vf_error *err)
+{
+    bool is_key = call->grant->kind == VF_TOKEN_KEY;
+    bool is_read =
+        strcmp(call->method, "GET") == 0 || strcmp(call->method, "HEAD") == 0;
+    enum vf_scope scope = is_read ? VF_SCOPE_READ : VF_SCOPE_WRITE;
+
+    if (route != NULL && is_key != route->is_exchange)
+        return vf_refuse(err, VF_PROBLEM_UNAUTHENTICATED, "", "%s",
+                         is_key ? "this is a service-account key, good for an "
+                                  "exchange: use the token that it gives"
+                                : "only a service-account key is exchanged");
+    if (is_key || (call->grant->scopes & scope) != 0)
+        return 0;
+    return vf_refuse(err, VF_PROBLEM_FORBIDDEN, "",
+                     "the token lacks the scope %s", vf_scope_name(scope));
+}
+
 const char *vf_route_allowed(const struct vf_call *call)
 {
     static const char *const lists[] = {
@@ -129,8 +161,7 @@ const char *vf_route_allowed(const struct vf_call *call)
     unsigned methods = 0;
 
     for (size_t i = 0; i < ROUTES; i++)
-        if (is_offered(&routes[i], call) &&
-            matches(routes[i].path, call->path, &copy))
+        if (is_offered(&routes[i], call) && is_for(&routes[i], &copy))
             methods |= routes[i].method[0] == 'G'   ? 1U
                        : routes[i].method[0] == 'P' ? 2U
                                                     : 4U;
@@ -195,6 +226,8 @@ static int write_job(void *context, const struct vf_access *access,
     const struct work *work = context;
 
     vf_buf_free(&work->call->reply); /* of a run that came to nothing */
+    if (work->call->is_secret)
+        return work->route->endpoint(work->call, access, err);
     return vf_idempotent(work->route->endpoint, work->call, access, err);
 }
 
@@ -209,6 +242,7 @@ int vf_route_run(const struct vf_route *route, struct vf_call *call,
     int result = check_body(route, call, &body, err);
 
     call->status = 200;
+    call->is_secret = route->is_exchange;
     call->body = body;
     if (result == 0)
         result = strcmp(route->method, "GET") == 0

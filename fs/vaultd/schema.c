@@ -9,7 +9,9 @@
 /*
  * Times are microseconds since 1970. `shown` is what replies give of a spec,
  * compact JSON without secrets; `identity` is its mcp_server_url or
- * secret_name. A box is a sealed secret; no column holds an open one.
+ * secret_name. A box is a sealed secret; no column holds an open one. What was
+ * issued is a personal token, a key, or a token that a key was exchanged for;
+ * its scopes are a sum of enum vf_scope.
  */
 static const char *const steps[] = {
     "CREATE TABLE migration ("
@@ -61,6 +63,29 @@ static const char *const steps[] = {
     "INSERT INTO dialect SELECT 'qoder' WHERE EXISTS (SELECT 1 FROM vault);"
     "ALTER TABLE credential ADD COLUMN display_name TEXT;"
     "PRAGMA user_version = 2;",
+
+    /* What may stand in an Authorization header. The old table goes, so that a
+     * server from before, which would not see what is revoked, serves nobody
+     * rather than everybody. What it had could do everything. */
+    "CREATE TABLE issued ("
+    " id TEXT PRIMARY KEY,"
+    " kind TEXT NOT NULL,"
+    " hash BLOB NOT NULL UNIQUE,"
+    " name TEXT NOT NULL,"
+    " scopes INTEGER NOT NULL,"
+    " created_us INTEGER NOT NULL,"
+    " expires_us INTEGER,"
+    " revoked_us INTEGER,"
+    " used_us INTEGER,"
+    " key_id TEXT REFERENCES issued (id)) STRICT;"
+    "CREATE INDEX issued_for_key ON issued (key_id);"
+    "CREATE INDEX issued_until ON issued (expires_us)"
+    " WHERE kind = 'exchanged';"
+    "INSERT INTO issued (id, kind, hash, name, scopes, created_us)"
+    " SELECT 'tok_' || lower(hex(randomblob(16))), 'token', hash, name, 3,"
+    " created_us FROM token;"
+    "DROP TABLE token;"
+    "PRAGMA user_version = 3;",
 };
 
 _Static_assert(sizeof(steps) / sizeof(steps[0]) == VF_SCHEMA_VERSION,

@@ -9,7 +9,7 @@
 
 struct vf_db;
 
-#define VF_SCHEMA_VERSION 2
+#define VF_SCHEMA_VERSION 3
 
 /*
  * Bring a database up to VF_SCHEMA_VERSION, each step in one transaction.

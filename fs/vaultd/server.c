@@ -11,6 +11,7 @@
 #include "connections.h"
 #include "dialect.h"
 #include "request.h"
+#include "usage.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -36,8 +37,8 @@ struct listener {
 };
 
 struct vf_server {
-    struct vf_requests requests;
-    size_t connections_max; /* of one listener */
+    struct vf_requests requests; /* but for the usage, borrowed */
+    size_t connections_max;      /* of one listener */
     struct listener listeners[LISTENERS_MAX];
     size_t listeners_count;
 };
@@ -90,6 +91,11 @@ int vf_server_new(const struct vf_server_options *options,
         .bodies_max = room_for_bodies(options->dialect),
     };
     server->connections_max = options->connections_max;
+    int result = vf_usage_new(options->store, &server->requests.usage, err);
+    if (result < 0) {
+        free(server);
+        return result;
+    }
     *ret = server;
     return 0;
 }
@@ -164,5 +170,6 @@ void vf_server_free(struct vf_server *server)
         MHD_stop_daemon(server->listeners[i].daemon);
         vf_connections_free(server->listeners[i].connections);
     }
+    vf_usage_free(server->requests.usage);
     free(server);
 }

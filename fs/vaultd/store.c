@@ -34,13 +34,15 @@
 #define READERS 8
 #define GROUP_MAX 256
 
-/* One vf_store_write(), on its caller's stack. */
+/* One vf_store_write(), on its caller's stack, or one vf_store_post(), on the
+ * heap with its context. */
 struct job {
     enum vf_store_effect effect;
     vf_store_job *run;
     void *context;
     struct vf_error *err;
     int result;
+    bool is_posted;
     bool is_done;
     pthread_cond_t done;
     struct job *next;
@@ -185,6 +187,18 @@ static struct job *take_group(struct vf_store *store)
     return group;
 }
 
+/* Called with the lock held; a caller's stack goes once it is woken. */
+static void finish(struct job *job)
+{
+    if (job->is_posted) {
+        free(job->context);
+        free(job);
+        return;
+    }
+    job->is_done = true;
+    pthread_cond_signal(&job->done);
+}
+
 static void *write_groups(void *context)
 {
     struct vf_store *store = context;
@@ -196,13 +210,20 @@ static void *write_groups(void *context)
         run_group(store, group);
         pthread_mutex_lock(&store->lock);
         for (struct job *next; group != NULL; group = next) {
-            next = group->next; /* the caller's stack goes once it is woken */
-            group->is_done = true;
-            pthread_cond_signal(&group->done);
+            next = group->next;
+            finish(group);
         }
     }
     pthread_mutex_unlock(&store->lock);
     return NULL;
+}
+
+/* Called with the lock held. */
+static void queue(struct vf_store *store, struct job *job)
+{
+    *store->end = job;
+    store->end = &job->next;
+    pthread_cond_signal(&store->queued);
 }
 
 int vf_store_write(struct vf_store *store, enum vf_store_effect effect,
@@ -215,14 +236,29 @@ int vf_store_write(struct vf_store *store, enum vf_store_effect effect,
                       .done = PTHREAD_COND_INITIALIZER};
 
     pthread_mutex_lock(&store->lock);
-    *store->end = &job;
-    store->end = &job.next;
-    pthread_cond_signal(&store->queued);
+    queue(store, &job);
     while (!job.is_done)
         pthread_cond_wait(&job.done, &store->lock);
     pthread_mutex_unlock(&store->lock);
     pthread_cond_destroy(&job.done);
     return job.result;
+}
+
+int vf_store_post(struct vf_store *store, enum vf_store_effect effect,
+                  vf_store_job *run, void *context)
+{
+    struct job *job = malloc(sizeof(*job));
+
+    if (job == NULL) {
+        free(context);
+        return -ENOMEM;
+    }
+    *job = (struct job){
+        .effect = effect, .run = run, .context = context, .is_posted = true};
+    pthread_mutex_lock(&store->lock);
+    queue(store, job);
+    pthread_mutex_unlock(&store->lock);
+    return 0;
 }
 
 size_t vf_store_queued(struct vf_store *store)

@@ -60,6 +60,15 @@ VF_MUST_CHECK int vf_store_write(struct vf_store *store,
                                  enum vf_store_effect effect, vf_store_job *job,
                                  void *context, struct vf_error *err);
 
+/*
+ * The same, without waiting: whether it came to anything, nobody learns.
+ * context was made with malloc() and is the store's from now on, also on
+ * failure, which is -ENOMEM. Does not block.
+ */
+VF_MUST_CHECK int vf_store_post(struct vf_store *store,
+                                enum vf_store_effect effect, vf_store_job *job,
+                                void *context);
+
 /* How many jobs wait for the writer to take them. */
 size_t vf_store_queued(struct vf_store *store);
 

@@ -83,3 +83,17 @@ def test_a_disk_that_others_filled_is_survived(disk, client):
     assert after.post(path, body, headers=key).status == 200
     client.server.stop()
     assert client.server.command("verify").stdout.endswith("ok\n")
+
+
+def test_on_a_full_disk_tokens_are_taken_and_revoked(disk, client):
+    vaultd = client.server
+    token, identity = vaultd.issue("--name", "lost")
+    guest = Client(vaultd, token)
+    vault = client.vault()
+    occupy(disk)
+    assert fill(client, f"/vaults/{vault}/credentials", "a")[1].error == FULL
+    assert guest.get("/vaults").status == 200
+    assert vaultd.command("token", "revoke", "lost").returncode == 0
+    assert guest.get("/vaults").status == 401
+    assert [each["state"] for each in vaultd.issued()
+            if each["id"] == identity] == ["revoked"]

@@ -2,7 +2,6 @@
 """Which dialect a data directory has, and the switches of faulty servers."""
 
 import json
-import sqlite3
 import subprocess
 
 import pytest
@@ -10,15 +9,6 @@ import pytest
 from vaultd_server import VAULTD, Client
 
 DIALECTS = ["qoder", "qoder-flat", "anthropic"]
-
-# What version 2 added, undone.
-TO_VERSION_1 = """
-    DROP TABLE dialect;
-    ALTER TABLE credential DROP COLUMN display_name;
-    UPDATE box SET version = 1;
-    DELETE FROM migration WHERE version = 2;
-    PRAGMA user_version = 1;
-"""
 
 
 def serve(vaultd, *options):
@@ -60,19 +50,13 @@ def test_an_option_overrules_its_dialect_wherever_it_stands(vaultd):
         vaultd.stop()
 
 
-def to_version_1(vaultd):
-    with sqlite3.connect(vaultd.data / "vaults.db") as db:
-        db.executescript(TO_VERSION_1)
-    db.close()
-
-
 def test_a_database_from_before_there_were_dialects_is_brought_up_to_date(
         vaultd):
     token = vaultd.token()
     vaultd.start()
     vault = Client(vaultd, token).vault("kept")
     vaultd.stop()
-    to_version_1(vaultd)
+    vaultd.make_older(1)
     status, said = serve(vaultd, "--dialect", "anthropic")
     assert status == 1 and "made with --dialect qoder:" in said
     vaultd.start()
@@ -86,7 +70,7 @@ def test_a_database_from_before_there_were_dialects_is_brought_up_to_date(
 
 def test_a_database_without_vaults_may_still_become_of_any_dialect(vaultd):
     token = vaultd.token()
-    to_version_1(vaultd)
+    vaultd.make_older(1)
     vaultd.start("--dialect", "qoder-flat")
     assert Client(vaultd, token).get("/vaults").status == 200
 

@@ -8,6 +8,7 @@ import pathlib
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 
 BUILD = pathlib.Path(os.environ.get("VAULTFS_BUILD", "build")).resolve()
@@ -15,6 +16,25 @@ VAULTD = BUILD / "fs" / "vaultd"
 PREFIX = "/api/v1/cloud"
 ANTHROPIC = {"anthropic-version": "2023-06-01",
              "anthropic-beta": "managed-agents-2026-04-01"}
+
+EXCHANGE = {"grant_type": "client_credentials", "audience": "qoder",
+            "scope": "qca.access"}
+
+# What a version of the database added, undone; in order.
+UNDO = {
+    3: """
+        CREATE TABLE token (hash BLOB PRIMARY KEY, name TEXT NOT NULL,
+            created_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        INSERT INTO token SELECT hash, name, created_us FROM issued
+            WHERE kind = 'token';
+        DROP TABLE issued;
+    """,
+    2: """
+        DROP TABLE dialect;
+        ALTER TABLE credential DROP COLUMN display_name;
+        UPDATE box SET version = 1;
+    """,
+}
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -112,10 +132,34 @@ class Vaultd:
         return subprocess.run([VAULTD, *words, "--data", self.data],
                               capture_output=True, text=True, timeout=60)
 
-    def token(self, *words):
-        done = self.command("token", "create", *words)
+    def token(self, *words, kind="token"):
+        done = self.command(kind, "create", *words)
         assert done.returncode == 0, done.stderr
         return done.stdout.rstrip("\n")
+
+    def issue(self, *words, kind="token"):
+        """A token that must never be seen again, and its id."""
+        done = self.command(kind, "create", *words)
+        assert done.returncode == 0, done.stderr
+        value = done.stdout.rstrip("\n")
+        self.secrets.append(value)
+        return value, done.stderr.removeprefix("id ").rstrip("\n")
+
+    def issued(self, kind="token"):
+        """What is known of each, oldest first."""
+        done = self.command(kind, "list", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def make_older(self, version):
+        """Bring the database back to a version; no server is on it."""
+        with sqlite3.connect(self.data / "vaults.db") as db:
+            for newer in sorted(UNDO, reverse=True):
+                if newer > version:
+                    db.executescript(f"""{UNDO[newer]}
+                        DELETE FROM migration WHERE version = {newer};
+                        PRAGMA user_version = {newer - 1};""")
+        db.close()
 
     def secret(self, size=24):
         """A value that must never be seen again."""
@@ -160,6 +204,16 @@ class Client:
 
     def delete(self, path, **kwargs):
         return self.call("DELETE", path, **kwargs)
+
+    def exchange(self, body=None, **kwargs):
+        """Ask for a token with a key. The reply is not kept: it is a secret."""
+        body = EXCHANGE if body is None else body
+        reply = self.post("/api/v1/serviceToken/exchange", body, prefix="",
+                          **kwargs)
+        if reply.status == 200:
+            self.server.replies.pop()
+            self.server.secrets.append(reply.json["access_token"])
+        return reply
 
     def vault(self, name="v", **more):
         reply = self.post("/vaults", {"display_name": name, **more})
