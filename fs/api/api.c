@@ -4,6 +4,7 @@
 #include "call.h"
 #include "names.h"
 #include "service.h"
+#include "vaultfs/auth.h"
 #include "vaultfs/clock.h"
 
 #include <errno.h>
@@ -25,8 +26,16 @@ static void traits(void *service, struct vf_service_traits *ret)
     };
 }
 
+static void refresh(void *service)
+{
+    const struct vf_api *api = service;
+
+    vf_auth_look_again(api->auth);
+}
+
 static const struct vf_service_ops api_ops = {
     .traits = traits,
+    .refresh = refresh,
     .list_vaults = vf_service_list_vaults,
     .list_credentials = vf_service_list_credentials,
     .create_vault = vf_service_create_vault,
@@ -86,6 +95,13 @@ void vf_api_shutdown(struct vf_api *api)
     pthread_mutex_lock(&api->lock);
     api->is_shut_down = true;
     pthread_cond_broadcast(&api->is_over);
+    pthread_mutex_unlock(&api->lock);
+}
+
+void vf_api_account(struct vf_api *api, struct vf_api_account *ret)
+{
+    pthread_mutex_lock(&api->lock);
+    *ret = api->account;
     pthread_mutex_unlock(&api->lock);
 }
 

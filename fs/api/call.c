@@ -9,14 +9,15 @@
  * nothing about a creation whose reply was lost before: under a new key that
  * may be made twice, so it goes on under the one it has. The same is true of
  * all that is answered under a key whose past, before this call, is not known.
+ * And when there is no token to go on with, what was open stays open.
  */
 #include "call.h"
 
+#include "access.h"
 #include "failure.h"
 #include "redact.h"
 #include "reply.h"
 #include "retry.h"
-#include "vaultfs/auth.h"
 #include "vaultfs/clock.h"
 #include "vaultfs/secret.h"
 #include "vaultfs/text.h"
@@ -30,9 +31,8 @@ struct progress {
     char request_id[VF_UUID_SIZE]; /* one for all of them */
     struct vf_key own_key;
     struct vf_key *key; /* the caller's, or own_key */
-    struct vf_secret *token;
-    unsigned generation;
-    bool is_token_renewed;
+    struct vf_access access;
+    bool is_tried;   /* there was an attempt */
     bool is_unknown; /* the service may have done what was asked */
 };
 
@@ -58,10 +58,20 @@ static size_t add_headers(const struct vf_call *call,
     return count;
 }
 
+static struct vf_in_flight in_flight(const struct vf_call *call,
+                                     const struct progress *progress)
+{
+    return (struct vf_in_flight){.secrets = call->secrets,
+                                 .count = call->secrets_count,
+                                 .token = progress->access.token,
+                                 .body = call->body};
+}
+
 static int send_once(struct vf_api *api, const struct vf_call *call,
                      const struct progress *progress, struct vf_http_reply *ret,
                      enum vf_http_fate *ret_fate, struct vf_error *err)
 {
+    const struct vf_in_flight secrets = in_flight(call, progress);
     struct vf_http_header headers[HEADERS_MAX];
     const struct vf_http_request request = {
         .method = call->method,
@@ -70,19 +80,22 @@ static int send_once(struct vf_api *api, const struct vf_call *call,
         .headers_count = add_headers(call, progress, headers),
         .token_header = call->dialect->token_header,
         .token_prefix = call->dialect->token_prefix,
-        .token = progress->token,
+        .token = progress->access.token,
         .body = call->body,
         .is_body_secret = call->secrets_count > 0,
         .group = call->group,
         .deadline_ms = call->deadline_ms,
     };
-
     int result = vf_http_perform(api->http, &request, ret, ret_fate, err);
+
+    if (result < 0)
+        return result;
+    vf_access_note(api, &progress->access, ret, &secrets);
     /* What the reply does not say, the service's own log does. */
-    if (result == 0 && ret->request_id[0] == '\0')
+    if (ret->request_id[0] == '\0')
         vf_error_copy(ret->request_id, sizeof(ret->request_id),
                       progress->request_id);
-    return result;
+    return 0;
 }
 
 static bool is_success(const struct vf_call *call,
@@ -90,15 +103,6 @@ static bool is_success(const struct vf_call *call,
 {
     return status / 100 == 2 || (status == 404 && call->is_gone_success) ||
            (status == 409 && call->is_conflict_success && progress->is_unknown);
-}
-
-static struct vf_in_flight in_flight(const struct vf_call *call,
-                                     const struct progress *progress)
-{
-    return (struct vf_in_flight){.secrets = call->secrets,
-                                 .count = call->secrets_count,
-                                 .token = progress->token,
-                                 .body = call->body};
 }
 
 /* The reply's reason, without the secrets that were sent. */
@@ -112,29 +116,8 @@ static int read_failure(const struct vf_call *call,
     if (reply->status != 404 || call->never_gone == NULL)
         return result;
     vf_failure_add(err, call->never_gone);
-    if (err != NULL)
-        err->code = EBADMSG;
+    err->code = EBADMSG;
     return -EBADMSG;
-}
-
-/* A refused token. Returns 0 when the request is to be sent again with another;
- * the service's own reason stays the first part of the message. */
-static int renew_token(struct vf_api *api, struct progress *progress,
-                       struct vf_error *err)
-{
-    struct vf_error reason = {0};
-
-    if (progress->is_token_renewed)
-        return -EKEYREJECTED;
-    if (vf_auth_refused(api->auth, progress->generation, &reason) < 0) {
-        vf_failure_add(err, "; ");
-        vf_failure_add(err, reason.message);
-        return -EKEYREJECTED;
-    }
-    vf_secret_unref(progress->token);
-    vf_auth_token(api->auth, &progress->token, &progress->generation);
-    progress->is_token_renewed = true;
-    return 0;
 }
 
 /* -ETIMEDOUT when the pause does not fit before the deadline, at once;
@@ -168,16 +151,22 @@ static uint32_t random_number(void)
  * the errno to end with.
  */
 static int prepare_next(struct vf_api *api, const struct vf_call *call,
-                        const struct vf_attempt *attempt, int result,
-                        struct vf_error *err)
+                        struct progress *progress, struct vf_attempt *attempt,
+                        int result, struct vf_error *err)
 {
+    if (result == -EKEYREJECTED) {
+        attempt->number--; /* the service did not look at the request */
+        return vf_access_renew(api, &progress->access, call->deadline_ms, err);
+    }
     if (!vf_retry_is_due(attempt))
         return result;
     int paused = pause_for(api, vf_retry_delay_ms(attempt, random_number()),
                            call->deadline_ms);
     if (paused == -ECANCELED)
         return vf_error_set(err, ECANCELED, "the file system is going away");
-    return paused < 0 ? result : 0;
+    if (paused < 0)
+        return result;
+    return vf_access_take(api, &progress->access, call->deadline_ms, err);
 }
 
 /* One attempt, told in *ret_attempt. Returns 0 with a success. */
@@ -189,14 +178,12 @@ static int attempt_once(struct vf_api *api, const struct vf_call *call,
     int result;
 
     attempt->number++;
+    progress->is_tried = true;
     attempt->fate = VF_HTTP_UNKNOWN;
     attempt->result =
         send_once(api, call, progress, &reply, &attempt->fate, err);
     if (attempt->result < 0) {
         result = attempt->result;
-        if (err != NULL)
-            vf_error_copy(err->request_id, sizeof(err->request_id),
-                          progress->request_id);
     } else if (is_success(call, progress, reply.status)) {
         *ret = reply;
         return 0;
@@ -222,32 +209,41 @@ static int perform(struct vf_api *api, const struct vf_call *call,
         .is_repeatable = call->method != VF_HTTP_POST || call->is_idempotent ||
                          call->dialect->idempotency_header != NULL,
     };
+    int result = vf_access_take(api, &progress->access, call->deadline_ms, err);
 
-    for (;;) {
-        int result = attempt_once(api, call, progress, &attempt, ret, err);
-
+    while (result == 0) {
+        result = attempt_once(api, call, progress, &attempt, ret, err);
         if (result == 0)
             return 0;
-        if (result == -EKEYREJECTED) {
-            attempt.number--; /* the service did not look at the request */
-            result = renew_token(api, progress, err);
-        } else {
-            result = prepare_next(api, call, &attempt, result, err);
-        }
-        if (result < 0)
-            return result;
+        result = prepare_next(api, call, progress, &attempt, result, err);
     }
+    return result;
+}
+
+/* What a failure of the whole call says besides its reason. */
+static void complete_failure(const struct vf_call *call,
+                             const struct progress *progress,
+                             struct vf_error *err)
+{
+    if (progress->is_tried && err->request_id[0] == '\0')
+        vf_error_copy(err->request_id, sizeof(err->request_id),
+                      progress->request_id);
+    if (call->method != VF_HTTP_GET && progress->is_unknown)
+        vf_failure_set_unknown(err);
 }
 
 int vf_call_perform(struct vf_api *api, const struct vf_call *call,
                     struct vf_http_reply *ret, struct vf_error *err)
 {
     struct progress progress = {0};
+    struct vf_error own_err;
 
+    if (err == NULL)
+        err = &own_err;
     progress.key = call->key != NULL ? call->key : &progress.own_key;
+    progress.is_unknown = progress.key->is_old;
     vf_uuid4(progress.request_id);
     vf_uuid4(progress.own_key.text);
-    vf_auth_token(api->auth, &progress.token, &progress.generation);
     int result = perform(api, call, &progress, ret, err);
     if (result == 0) {
         const struct vf_in_flight secrets = in_flight(call, &progress);
@@ -257,8 +253,8 @@ int vf_call_perform(struct vf_api *api, const struct vf_call *call,
         if (result < 0)
             vf_http_reply_done(ret);
     }
-    if (result < 0 && call->method != VF_HTTP_GET && progress.is_unknown)
-        vf_failure_set_unknown(err);
-    vf_secret_unref(progress.token);
+    if (result < 0)
+        complete_failure(call, &progress, err);
+    vf_access_done(&progress.access);
     return result;
 }

@@ -21,8 +21,9 @@ struct vf_api {
     struct vf_auth *auth;   /* borrowed */
     struct vf_names *names; /* NULL: kept nowhere */
     pthread_mutex_t lock;
-    pthread_cond_t is_over; /* on CLOCK_MONOTONIC */
-    bool is_shut_down;      /* guarded by lock */
+    pthread_cond_t is_over;        /* on CLOCK_MONOTONIC */
+    bool is_shut_down;             /* guarded by lock */
+    struct vf_api_account account; /* the same */
 };
 
 /* Everything is borrowed until the call ends. */

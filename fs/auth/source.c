@@ -1,159 +1,220 @@
 /* SPDX-License-Identifier: MIT */
 #include "source.h"
 
-#include "vaultfs/secret.h"
-
 #include <errno.h>
-#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <time.h>
 
-/* Absolute, because a daemon changes its directory; not resolved, because a
- * symbolic link may point to another file when it is read again. */
-static int find_file(const struct vf_auth_options *options, char **ret)
+#include "vaultfs/clock.h"
+#include "vaultfs/secret.h"
+#include "vaultfs/text.h"
+
+const struct vf_auth_kind *const vf_auth_kinds[] = {
+    &vf_auth_token_file,    &vf_auth_token_fd,
+    &vf_auth_token_command, &vf_auth_key_file,
+    &vf_auth_token_env,     &vf_auth_credential,
+    &vf_auth_default_env,   NULL,
+};
+
+/* What every kind begins with. */
+static struct vf_auth_source_base *base_of(struct vf_auth_source *source)
 {
-    const char *path = options->token_file;
-
-    if (path == NULL) {
-        *ret = NULL;
-        return 0;
-    }
-    if (path[0] == '/') {
-        *ret = strdup(path);
-        return *ret != NULL ? 0 : -ENOMEM;
-    }
-    char *directory = getcwd(NULL, 0);
-    if (directory == NULL)
-        return -errno;
-    int size = asprintf(ret, "%s/%s", directory, path);
-    free(directory);
-    return size >= 0 ? 0 : -ENOMEM;
+    return (struct vf_auth_source_base *)source;
 }
 
-/* Looks at what was opened, not at the path, which may change in between. */
-static int check_file(int fd, const char *path, struct vf_error *err)
+static const struct vf_auth_source_base *base_of_const(
+    const struct vf_auth_source *source)
 {
-    struct stat st;
+    return (const struct vf_auth_source_base *)source;
+}
 
-    if (fstat(fd, &st) < 0)
-        return vf_error_set(err, errno, "cannot look at the token file %s",
-                            path);
-    if (!S_ISREG(st.st_mode))
-        return vf_error_set(err, EINVAL,
-                            "the token file %s is not a regular file", path);
-    if (st.st_uid != geteuid() && st.st_uid != 0)
-        return vf_error_set(err, EACCES,
-                            "the token file %s belongs to another user: it "
-                            "must be yours or root's",
-                            path);
-    if ((st.st_mode & 077) != 0)
-        return vf_error_set(err, EACCES,
-                            "the token file %s is open to others (mode %03o): "
-                            "chmod 600 it",
-                            path, (unsigned)(st.st_mode & 0777));
+struct vf_auth_source *vf_auth_source_new(size_t size,
+                                          const struct vf_auth_kind *kind)
+{
+    struct vf_auth_source *source = calloc(1, size);
+
+    if (source != NULL)
+        base_of(source)->kind = kind;
+    return source;
+}
+
+int vf_auth_source_describe(struct vf_auth_source *source, struct vf_error *err,
+                            const char *format, ...)
+{
+    char *description;
+    va_list args;
+
+    va_start(args, format);
+    int size = vasprintf(&description, format, args);
+    va_end(args);
+    if (size < 0)
+        return vf_error_set(err, ENOMEM, "no memory");
+    free(base_of(source)->description);
+    base_of(source)->description = description;
     return 0;
 }
 
-/* To the end of the file, or to one byte more than a token can have. */
-static int read_all(int fd, struct vf_secret *token, const char *path,
-                    struct vf_error *err)
+/* "A, B or C" */
+static void put_names(struct vf_buf *text, const char *const *names)
 {
-    char chunk[4096];
-    int result = 0;
+    for (size_t i = 0; names[i] != NULL; i++)
+        vf_buf_printf(text, "%s%s",
+                      i == 0                 ? ""
+                      : names[i + 1] == NULL ? " or "
+                                             : ", ",
+                      names[i]);
+}
 
-    while (result == 0 && vf_secret_size(token) <= VF_AUTH_TOKEN_MAX) {
-        ssize_t got = read(fd, chunk, sizeof(chunk));
+int vf_auth_source_missing(const char *const *names, const char *env_file,
+                           struct vf_error *err)
+{
+    struct vf_buf text = VF_BUF_INIT;
 
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got == 0)
-            break;
-        if (got < 0)
-            result =
-                vf_error_set(err, errno, "cannot read the token file %s", path);
-        else
-            result = vf_secret_append(token, chunk, (size_t)got, err);
+    vf_buf_puts(&text, "no access token: give --token-file FILE, --token-fd N, "
+                       "--token-command CMD, --service-account-key-file FILE "
+                       "or --token-env NAME");
+    if (names != NULL && names[0] != NULL) {
+        vf_buf_puts(&text, ", or set ");
+        put_names(&text, names);
+        if (env_file != NULL)
+            vf_buf_printf(&text, " in the environment or in %s", env_file);
     }
-    vf_wipe(chunk, sizeof(chunk));
+    int result = vf_error_set(err, ENOKEY, "%s",
+                              text.is_broken ? "no access token" : text.data);
+    if (err != NULL)
+        vf_error_copy(err->type, sizeof(err->type), "auth_not_configured");
+    vf_buf_free(&text);
     return result;
 }
 
-static int read_file(const char *path, struct vf_secret **ret,
-                     struct vf_error *err)
+int vf_auth_source_find(const struct vf_auth_options *options,
+                        struct vf_auth_source **ret, struct vf_error *err)
 {
-    struct vf_secret *token = NULL;
-    /* Not blocking: a FIFO would wait for a writer before it can be refused. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    for (size_t i = 0; vf_auth_kinds[i] != NULL; i++) {
+        struct vf_auth_source *source = NULL;
+        int result = vf_auth_kinds[i]->find(options, &source, err);
 
-    if (fd < 0)
-        return vf_error_set(err, errno, "cannot open the token file %s: %s",
-                            path, strerror(errno));
-    int result = check_file(fd, path, err);
-    if (result == 0)
-        result = vf_secret_new(0, &token, err);
-    if (result == 0)
-        result = read_all(fd, token, path, err);
-    (void)close(fd);
-    if (result < 0) {
-        vf_secret_unref(token);
-        return result;
+        if (result < 0)
+            return result;
+        if (source != NULL) {
+            *ret = source;
+            return 0;
+        }
     }
-    *ret = token;
+    return vf_auth_source_missing(options->default_env, NULL, err);
+}
+
+/* A byte that no header may carry is most often a whole file given by mistake,
+ * or a secret with notes below it. */
+static int refuse_byte(const char *bytes, size_t at, const char *noun,
+                       const char *from, const char *hint, struct vf_error *err)
+{
+    if (bytes[at] == '\n' || bytes[at] == '\r')
+        return vf_error_set(err, EINVAL,
+                            "there is more than one line in %s: a %s is one "
+                            "line%s",
+                            from, noun, hint != NULL ? hint : "");
+    return vf_error_set(err, EINVAL,
+                        "byte %zu of the %s in %s is a space, a control "
+                        "character or not ASCII: a %s is one line without "
+                        "spaces",
+                        at, noun, from, noun);
+}
+
+int vf_auth_source_check(struct vf_secret *token, const char *noun,
+                         const char *from, const char *hint,
+                         struct vf_error *err)
+{
+    const char *bytes = vf_secret_data(token);
+    size_t size = vf_secret_size(token);
+
+    if (size > 0 && bytes[size - 1] == '\n')
+        size--;
+    if (size > 0 && bytes[size - 1] == '\r')
+        size--;
+    vf_secret_truncate(token, size);
+    if (size == 0)
+        return vf_error_set(err, EINVAL, "there is no %s in %s", noun, from);
+    if (size > VF_AUTH_TOKEN_MAX)
+        return vf_error_set(err, EINVAL,
+                            "what is in %s is longer than %d bytes: that is no "
+                            "%s",
+                            from, VF_AUTH_TOKEN_MAX, noun);
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] <= 0x20 || bytes[i] >= 0x7F)
+            return refuse_byte(bytes, i, noun, from, hint, err);
     return 0;
 }
 
-static int find_env(const struct vf_auth_options *options, char **ret)
+static int check_end(int64_t expires_s, const char *from, struct vf_error *err)
 {
-    *ret = NULL;
-    if (options->token_env != NULL &&
-        (*ret = strdup(options->token_env)) == NULL)
-        return -ENOMEM;
-    return 0;
+    char text[VF_TIME_SIZE];
+
+    if (expires_s == 0 || expires_s > time(NULL))
+        return 0;
+    vf_time_format((struct timespec){.tv_sec = expires_s}, text);
+    return vf_error_set(err, EKEYEXPIRED,
+                        "the access token of %s has expired: its end was %s",
+                        from, text);
 }
 
-static bool is_set(const char *variable)
+int vf_auth_source_read(struct vf_auth_source *source,
+                        struct vf_auth_reading *ret, struct vf_error *err)
 {
-    const char *value = getenv(variable);
+    const struct vf_auth_source_base *base = base_of(source);
+    struct vf_auth_reading reading = {0};
+    int result = base->kind->read(source, &reading, err);
 
-    return value != NULL && value[0] != '\0';
-}
-
-static int find_default_env(const struct vf_auth_options *options, char **ret)
-{
-    const char *const *name = options->default_env;
-
-    while (name != NULL && *name != NULL && !is_set(*name))
-        name++;
-    *ret = NULL;
-    if (name != NULL && *name != NULL && (*ret = strdup(*name)) == NULL)
-        return -ENOMEM;
-    return 0;
-}
-
-static int read_env(const char *variable, struct vf_secret **ret,
-                    struct vf_error *err)
-{
-    if (!is_set(variable)) {
-        int result = vf_error_set(
-            err, ENOKEY,
-            "the environment variable %s, which should hold the access token, "
-            "is unset or empty",
-            variable);
-        if (err != NULL)
-            vf_error_copy(err->type, sizeof(err->type),
-                          "auth_access_token_env_var_not_configured");
+    if (result < 0)
         return result;
-    }
-    const char *value = getenv(variable);
-    return vf_secret_from(value, strlen(value), ret, err);
+    result = vf_auth_source_check(reading.token, "token", base->description,
+                                  base->kind->hint, err);
+    if (result == 0)
+        result = check_end(reading.expires_s, base->description, err);
+    if (result < 0)
+        vf_secret_unref(reading.token);
+    else
+        *ret = reading;
+    return result;
 }
 
-const struct vf_auth_source vf_auth_sources[] = {
-    {"token file", find_file, read_file, .can_change = true},
-    {"environment variable", find_env, read_env},
-    {"environment variable", find_default_env, read_env},
-    {NULL},
-};
+bool vf_auth_source_has_changed(struct vf_auth_source *source)
+{
+    const struct vf_auth_source_base *base = base_of(source);
+
+    return base->kind->has_changed != NULL && base->kind->has_changed(source);
+}
+
+bool vf_auth_source_can_change(const struct vf_auth_source *source)
+{
+    return base_of_const(source)->can_change;
+}
+
+bool vf_auth_source_reads_environment(const struct vf_auth_source *source)
+{
+    return base_of_const(source)->kind->reads_environment;
+}
+
+const char *vf_auth_source_description(const struct vf_auth_source *source)
+{
+    return base_of_const(source)->description;
+}
+
+void vf_auth_source_cancel(struct vf_auth_source *source)
+{
+    const struct vf_auth_source_base *base = base_of(source);
+
+    if (base->kind->cancel != NULL)
+        base->kind->cancel(source);
+}
+
+void vf_auth_source_free(struct vf_auth_source *source)
+{
+    if (source == NULL)
+        return;
+    free(base_of(source)->description);
+    base_of(source)->kind->free(source);
+}

@@ -92,8 +92,9 @@ static void begin_text(struct vf_buf *line, enum vf_log_level level)
     if (log_state.is_syslog)
         return;
     now(time);
-    vf_buf_printf(line, "%s %s %s: ", time, log_state.program,
-                  levels[level].name);
+    /* The mounts of a user share a file. */
+    vf_buf_printf(line, "%s %s[%ld] %s: ", time, log_state.program,
+                  (long)getpid(), levels[level].name);
 }
 
 void vf_log(enum vf_log_level level, const char *format, ...)
@@ -146,7 +147,8 @@ static void put_record_json(struct vf_buf *line, const struct vf_record *record)
     put_json_string(line, "message", error->message);
     put_json_string(line, "param", error->param);
     put_json_string(line, "request_id", error->request_id);
-    vf_buf_puts(line, "}");
+    vf_buf_printf(line, ",\"outcome_unknown\":%s}",
+                  error->is_unknown ? "true" : "false");
 }
 
 static void put_text_field(struct vf_buf *line, const char *before,

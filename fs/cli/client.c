@@ -11,42 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const qoder_variables[] = {
-    "QODER_PERSONAL_ACCESS_TOKEN",
-    "QODER_PAT",
-    "QODER_ACCESS_TOKEN",
-    NULL,
-};
-
-static const char *const anthropic_variables[] = {"ANTHROPIC_API_KEY", NULL};
-
-/* What goes with a dialect. */
-struct vf_manner {
-    const char *const *token_variables;
-    const char *const *other_variables;
-    const char *socket_url; /* what a socket answers to: a host is only a name
-                               there */
-};
-
-static const struct vf_manner of_qoder = {qoder_variables, anthropic_variables,
-                                          "http://localhost/api/v1/cloud"};
-static const struct vf_manner of_anthropic = {
-    anthropic_variables, qoder_variables, "http://localhost/v1"};
-
-static const struct vf_manner *const manners[] = {
-    [VF_DIALECT_AUTO] = &of_qoder,
-    [VF_DIALECT_QODER] = &of_qoder,
-    [VF_DIALECT_FLAT] = &of_qoder,
-    [VF_DIALECT_ANTHROPIC] = &of_anthropic,
-};
-
 #define WORD(name, word) [VF_DIALECT_##name] = (word),
 static const char *const dialects[] = {VF_DIALECTS(WORD)};
 #undef WORD
 
 #define DIALECTS (sizeof(dialects) / sizeof(dialects[0]))
-_Static_assert(sizeof(manners) / sizeof(manners[0]) == DIALECTS,
-               "each dialect has its manner");
 
 /* NULL: it was left to us. */
 static const char *told_dialect(const struct vf_options *options)
@@ -62,14 +31,14 @@ static void settle_dialect(struct vf_client *client,
     const char *known = client->source->local_name != NULL
                             ? client->local.dialect
                             : client->source->dialect;
-    size_t choice = options->dialect;
+    unsigned choice = options->dialect;
 
-    for (size_t i = 0;
+    for (unsigned i = 0;
          choice == VF_DIALECT_AUTO && known != NULL && i < DIALECTS; i++)
         if (strcmp(dialects[i], known) == 0)
             choice = i;
     client->dialect = dialects[choice];
-    client->manner = manners[choice];
+    client->manner = vf_access_manner(choice);
 }
 
 const char *vf_client_socket(const struct vf_client *client)
@@ -83,22 +52,6 @@ const char *vf_client_service(const struct vf_client *client)
     const char *socket = vf_client_socket(client);
 
     return socket != NULL ? socket : client->source->base_url;
-}
-
-static int open_auth(struct vf_client *client, const struct vf_options *options,
-                     struct vf_error *err)
-{
-    struct vf_auth_options auth = {
-        .token_file = options->token_file,
-        .token_env = options->token_env,
-        .default_env = client->manner->token_variables,
-        .other_env = client->manner->other_variables,
-    };
-
-    /* Who names a token of his own means it. */
-    if (auth.token_file == NULL && auth.token_env == NULL)
-        auth.token_file = client->local.token_file;
-    return vf_auth_new(&auth, &client->auth, err);
 }
 
 static int open_http(struct vf_client *client, const struct vf_options *options,
@@ -132,9 +85,17 @@ static int open_api(struct vf_client *client, struct vf_error *err)
     return result;
 }
 
-static enum vf_exit open_parts(struct vf_client *client,
-                               const struct vf_options *options,
-                               struct vf_error *err)
+void vf_client_init(struct vf_client *client, const struct vf_source *source)
+{
+    *client = (struct vf_client){.source = source, .local.use_fd = -1};
+}
+
+/* The token after the engine: what a mistyped URL makes impossible needs no
+ * token, and who is asked for one is asked for nothing in vain. */
+enum vf_exit vf_client_open(struct vf_client *client,
+                            const struct vf_options *options,
+                            const struct vf_access_user *user,
+                            struct vf_error *err)
 {
     const char *local_name = client->source->local_name;
 
@@ -142,39 +103,26 @@ static enum vf_exit open_parts(struct vf_client *client,
                                             &client->local, err) < 0)
         return VF_EXIT_LOCAL;
     settle_dialect(client, options);
-    if (open_auth(client, options, err) < 0)
-        return VF_EXIT_SERVICE;
     if (open_http(client, options, err) < 0)
         return VF_EXIT_LOCAL;
+    if (vf_access_open(client, options, user, &client->auth, err) < 0)
+        return VF_EXIT_SERVICE;
     if (open_api(client, err) < 0)
         return VF_EXIT_LOCAL;
     return VF_EXIT_DONE;
 }
 
-enum vf_exit vf_client_open(const struct vf_source *source,
-                            const struct vf_options *options,
-                            struct vf_client *ret, struct vf_error *err)
-{
-    struct vf_client client = {.source = source, .local.use_fd = -1};
-    enum vf_exit status = open_parts(&client, options, err);
-
-    if (status == VF_EXIT_DONE)
-        *ret = client;
-    else
-        vf_client_close(&client);
-    return status;
-}
-
 void vf_client_shutdown(struct vf_client *client)
 {
     vf_api_shutdown(client->api);
+    vf_auth_shutdown(client->auth);
     vf_http_shutdown(client->http);
 }
 
 void vf_client_close(struct vf_client *client)
 {
     vf_api_free(client->api);
-    vf_http_free(client->http);
     vf_auth_free(client->auth);
+    vf_http_free(client->http);
     vf_local_close(&client->local);
 }

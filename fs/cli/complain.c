@@ -25,10 +25,11 @@ static void put_reply(struct vf_buf *out, const struct vf_error *err)
     vf_buf_puts(out, ")");
 }
 
-/* EINVAL says nothing that the message does not say better. */
+/* EINVAL says nothing that the message does not say better, and what ECHILD
+ * says is not so: a command has failed. */
 static bool is_errno_news(const struct vf_error *err, const char *text)
 {
-    return err->type[0] == '\0' && err->code != EINVAL &&
+    return err->type[0] == '\0' && err->code != EINVAL && err->code != ECHILD &&
            strstr(text, strerror(err->code)) == NULL;
 }
 

@@ -4,6 +4,7 @@
 #include "place.h"
 
 #include "vaultfs/log.h"
+#include "vaultfs/secret.h"
 #include "vaultfs/text.h"
 
 #include <errno.h>
@@ -32,11 +33,24 @@ void vf_daemon_fill_standard(void)
         (void)close(fd);
 }
 
-int vf_daemon_fork(pid_t *ret_child, int *ret_fd, struct vf_error *err)
+static void close_all_but(int kept_fd)
+{
+    unsigned first = STDERR_FILENO + 1, kept = (unsigned)kept_fd;
+
+    if (kept_fd >= (int)first) {
+        if (kept > first)
+            (void)close_range(first, kept - 1, 0);
+        first = kept + 1;
+    }
+    (void)close_range(first, ~0U, 0);
+}
+
+int vf_daemon_fork(int kept_fd, pid_t *ret_child, int *ret_fd,
+                   struct vf_error *err)
 {
     int fds[2];
 
-    (void)close_range(STDERR_FILENO + 1, ~0U, 0);
+    close_all_but(kept_fd);
     if (pipe2(fds, O_CLOEXEC) < 0)
         return vf_error_set(err, errno, "cannot make a pipe: %s",
                             strerror(errno));
@@ -51,6 +65,8 @@ int vf_daemon_fork(pid_t *ret_child, int *ret_fd, struct vf_error *err)
     }
     if (child == 0)
         (void)setsid();
+    else if (kept_fd > STDERR_FILENO)
+        (void)close(kept_fd);
     (void)close(fds[child == 0 ? 0 : 1]);
     *ret_fd = fds[child == 0 ? 1 : 0];
     *ret_child = child;
@@ -87,11 +103,20 @@ static int complain_of_silence(pid_t child)
     return 1;
 }
 
+/* Whatever it holds. The child has its own copy, and reads the token there. */
+static void wipe_environment(void)
+{
+    for (char **variable = environ; *variable != NULL; variable++)
+        vf_wipe(*variable, strlen(*variable));
+    (void)clearenv();
+}
+
 int vf_daemon_wait(pid_t child, int fd)
 {
     struct vf_buf report = VF_BUF_INIT;
     int status;
 
+    wipe_environment();
     read_all(fd, &report);
     (void)close(fd);
     if (report.size == 0) {
@@ -161,7 +186,8 @@ static int open_own_log(int *ret_fd, struct vf_buf *path)
 }
 
 /* Where nobody may be looking any more, say where to look from now on. When
- * there is no place at all, standard error is better than none. */
+ * there is no place at all a terminal is better than none; but whoever reads
+ * from a pipe would wait for its end as long as the mount lives. */
 static void settle_log(int null_fd, struct vf_buf *notice)
 {
     struct stat st;
@@ -179,6 +205,10 @@ static void settle_log(int null_fd, struct vf_buf *notice)
         (void)close(log_fd);
         vf_buf_puts(notice, "errors are logged to ");
         vf_buf_put_escaped(notice, path.data, path.size);
+    } else if (!isatty(STDERR_FILENO)) {
+        (void)dup2(null_fd, STDERR_FILENO);
+        vf_buf_puts(notice, "errors are logged nowhere: there is no syslog, "
+                            "and no place for a file");
     }
     vf_buf_free(&path);
 }

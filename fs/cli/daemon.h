@@ -18,16 +18,18 @@ struct vf_buf;
 void vf_daemon_fill_standard(void);
 
 /*
- * Close every descriptor above 2 and fork. Returns 0 twice: where *ret_child is
- * above 0 it is the process to wait for with vf_daemon_wait(), where it is 0
- * this is the new process, a session of its own. *ret_fd is the end of the
- * report's pipe for either.
+ * Close every descriptor above 2 but kept_fd (-1: none) and fork. Returns 0
+ * twice: where *ret_child is above 0 it is the process to wait for with
+ * vf_daemon_wait(), where it is 0 this is the new process, a session of its
+ * own, and the one that has kept_fd. *ret_fd is the end of the report's pipe
+ * for either.
  */
-VF_MUST_CHECK int vf_daemon_fork(pid_t *ret_child, int *ret_fd,
+VF_MUST_CHECK int vf_daemon_fork(int kept_fd, pid_t *ret_child, int *ret_fd,
                                  struct vf_error *err);
 
 /* Wait for the report, say its text on standard error, and return its status;
- * 1, and a text of our own, when the child ends without a word. */
+ * 1, and a text of our own, when the child ends without a word. Who waits needs
+ * no environment: this wipes it, as there may be tokens in it. */
 VF_MUST_CHECK int vf_daemon_wait(pid_t child, int fd);
 
 /* Report and close the pipe. text is borrowed; NULL or "" for nothing to say.

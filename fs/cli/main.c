@@ -32,7 +32,8 @@ static const struct command {
     {"why", VF_FOR_WHY, 0, 1, "[MOUNTPOINT]",
      "say what failed last, why, and what to do about it", vf_command_why},
     {"refresh", VF_FOR_REFRESH, 0, 1, "[MOUNTPOINT]",
-     "forget every listing: the next look asks the service",
+     "forget every listing, and look for a new token where it comes "
+     "from",
      vf_command_refresh},
 };
 
@@ -48,9 +49,12 @@ static const char about_sources[] =
     "  https://...       a service at a base URL; http:// on loopback only\n";
 
 static const char about_tokens[] =
-    "The access token comes from --token-file, --token-env, or the variable\n"
-    "QODER_PERSONAL_ACCESS_TOKEN, QODER_PAT or QODER_ACCESS_TOKEN; for\n"
-    "anthropic ANTHROPIC_API_KEY.\n";
+    "The access token comes from the first of these that is there:\n"
+    "  --token-file, --token-fd, --token-command, --service-account-key-file,\n"
+    "  --token-env, the file vaultfs-token in $CREDENTIALS_DIRECTORY "
+    "(systemd),\n"
+    "  QODER_PERSONAL_ACCESS_TOKEN, QODER_PAT or QODER_ACCESS_TOKEN; for the\n"
+    "  dialect anthropic ANTHROPIC_API_KEY; for local its own token.\n";
 
 static const char about_mountpoint[] =
     "Without MOUNTPOINT, the one mount that you have.\n";

@@ -55,22 +55,26 @@ static int render(void *context, const char *name,
                   size_t *ret_size)
 {
     static const char *const token_states[] = {
-        [VF_HTTP_TOKEN_UNUSED] = "unused",
-        [VF_HTTP_TOKEN_TAKEN] = "ok",
-        [VF_HTTP_TOKEN_REFUSED] = "refused",
+        [VF_AUTH_UNUSED] = "unused",
+        [VF_AUTH_OK] = "ok",
+        [VF_AUTH_REFUSED] = "refused",
+        [VF_AUTH_EXPIRED] = "expired",
     };
     const struct job *job = context;
     const struct vf_client *client = &job->client;
     const struct vf_service service = vf_api_service(client->api);
     struct vf_service_traits traits;
+    struct vf_auth_status token;
 
     service.ops->traits(service.self, &traits);
+    vf_auth_status(client->auth, &token);
     const struct vf_report_state state = {
         .mountpoint = job->mountpoint,
         .source = job->source.name,
         .dialect = traits.dialect,
         .token_source = vf_auth_source(client->auth),
-        .token_state = token_states[vf_http_token(client->http)],
+        .token_state = token_states[token.state],
+        .token_expires_s = token.expires_s,
         .is_read_only = job->options->is_read_only,
         .is_degraded = stats->is_degraded,
         .vaults = stats->vaults,
@@ -88,14 +92,19 @@ static int render(void *context, const char *name,
     return vf_report_render(job->report, name, &state, ret, ret_size);
 }
 
-/* To who waits for us, or to standard error when nobody forked. */
+/* To who waits for us, or to standard error when nobody forked; and for who
+ * reads the log by program, there too. */
 static enum vf_exit fail(struct job *job, enum vf_exit status,
                          const struct vf_error *err)
 {
+    const struct vf_record record = {"mount", "/", .error = err};
+    bool is_read_by_program = job->options->log_format == VF_LOG_JSON;
     struct vf_buf text = VF_BUF_INIT;
 
+    if (is_read_by_program)
+        vf_log_record(&record);
     if (job->report_fd < 0)
-        return vf_complain(status, err);
+        return is_read_by_program ? status : vf_complain(status, err);
     vf_complain_text(err, &text);
     if (vf_daemon_report(job->report_fd, (int)status, text.data) < 0)
         vf_log(VF_LOG_ERROR, "%s", err->message);
@@ -143,13 +152,8 @@ static int find_journal(char **ret, struct vf_error *err)
  * killed. A mount does without that, but never without its own. */
 static int open_journal(struct job *job, struct vf_error *err)
 {
-    const char *service = job->client.local.socket;
+    const char *service = vf_client_service(&job->client);
     char *path = NULL;
-
-    if (service == NULL)
-        service = job->source.unix_socket;
-    if (service == NULL)
-        service = job->source.base_url;
     int result = find_journal(&path, err);
     if (result == 0)
         result = vf_journal_open(path, service, &job->journal, err);
@@ -181,8 +185,6 @@ static int make_tree(struct job *job, struct vf_error *err)
         .render_context = job,
     };
 
-    if (vf_report_new(&job->report) < 0)
-        return vf_error_set(err, ENOMEM, "no memory for a report");
     return vf_tree_new(&tree, &job->tree, err);
 }
 
@@ -255,6 +257,7 @@ static enum vf_exit serve(struct job *job)
     if (make_mount(job, &err) < 0 || keep_service(job, &err) < 0 ||
         announce(job, &err) < 0)
         return fail(job, VF_EXIT_LOCAL, &err);
+    vf_auth_arm(job->client.auth);
     int result = vf_mount_run(job->mount);
     if (result == 0)
         return VF_EXIT_DONE;
@@ -262,7 +265,8 @@ static enum vf_exit serve(struct job *job)
     return VF_EXIT_LOCAL;
 }
 
-/* First nobody may wait for the service any more, then things can go. */
+/* First nobody may wait for the service any more, then things can go; last what
+ * may still be told of failures. */
 static void tear_down(struct job *job)
 {
     if (job->tree != NULL)
@@ -271,26 +275,42 @@ static void tear_down(struct job *job)
     vf_mount_free(job->mount);
     vf_tree_free(job->tree); /* jobs that were left have their last word */
     vf_journal_close(job->journal);
-    vf_report_free(job->report);
+}
+
+static enum vf_exit open_and_serve(struct job *job)
+{
+    const struct vf_access_user user = {
+        .mountpoint = job->mountpoint,
+        .sink = take_record,
+        .sink_context = job,
+    };
+    struct vf_error err = {0};
+
+    vf_client_init(&job->client, &job->source);
+    enum vf_exit status =
+        vf_client_open(&job->client, job->options, &user, &err);
+    if (status == VF_EXIT_DONE) {
+        status = serve(job);
+        tear_down(job);
+    } else {
+        status = fail(job, status, &err);
+    }
     vf_client_close(&job->client);
+    return status;
 }
 
 /* In the process that stays. */
 static enum vf_exit run(struct job *job)
 {
-    struct vf_error err = {0};
-
     (void)mallopt(M_ARENA_MAX, 2);
     (void)signal(SIGPIPE, SIG_IGN);
     raise_locked_memory();
     vf_log_init("vaultfs", (enum vf_log_format)job->options->log_format,
                 job->options->is_debug ? VF_LOG_DEBUG : VF_LOG_INFO);
-    enum vf_exit status =
-        vf_client_open(&job->source, job->options, &job->client, &err);
-    if (status != VF_EXIT_DONE)
-        return fail(job, status, &err);
-    status = serve(job);
-    tear_down(job);
+    if (vf_report_new(&job->report) < 0)
+        return fail(job, VF_EXIT_LOCAL, &(struct vf_error){.code = ENOMEM});
+    enum vf_exit status = open_and_serve(job);
+    vf_report_free(job->report);
     return status;
 }
 
@@ -299,7 +319,8 @@ static enum vf_exit run_in_background(struct job *job)
     struct vf_error err = {0};
     pid_t child;
 
-    if (vf_daemon_fork(&child, &job->report_fd, &err) < 0)
+    if (vf_daemon_fork(vf_access_descriptor(job->options), &child,
+                       &job->report_fd, &err) < 0)
         return vf_complain(VF_EXIT_LOCAL, &err);
     if (child > 0)
         return (enum vf_exit)vf_daemon_wait(child, job->report_fd);
@@ -333,6 +354,8 @@ enum vf_exit vf_command_mount(const struct vf_options *options)
     enum vf_exit status;
 
     vf_secret_harden_process();
+    if (vf_access_check(options, &err) < 0)
+        return vf_complain(VF_EXIT_SERVICE, &err);
     if (vf_source_parse(last > 0 ? options->operands[0] : NULL, &job.source,
                         &err) < 0 ||
         find_mountpoint(&job, options->operands[last], &err) < 0)

@@ -33,6 +33,9 @@ struct option {
     const char *help;
 };
 
+/* What an option does stands there in the help, below a longer option. */
+#define HELP_COLUMN 34
+
 #define AT(field) offsetof(struct vf_options, field)
 #define YEAR_MS (INT64_C(366) * 24 * 60 * 60 * 1000)
 #define SERVICE (VF_FOR_MOUNT | VF_FOR_CHECK)
@@ -54,8 +57,22 @@ static const struct option table[] = {
      "auto", .help = "the service's form of the API"},
     {"token-file", 0, PATH, SERVICE, AT(token_file), "FILE",
      .help = "read the access token from a file that only you can read"},
+    {"token-fd", 0, COUNT, SERVICE, AT(token_fd), "NUMBER", .max = INT_MAX,
+     .help = "read it from this descriptor, once: 0 is standard input"},
+    {"token-command", 0, TEXT, SERVICE, AT(token_command), "COMMAND",
+     .help = "run this in a shell; it prints the access token"},
+    {"token-command-timeout", 0, SECONDS, SERVICE, AT(token_command_ms),
+     "SECONDS", "10", 1, YEAR_MS, "how long that command may take"},
+    {"service-account-key-file", 0, PATH, SERVICE, AT(key_file), "FILE",
+     .help = "read a service account's key, and exchange it for tokens"},
+    {"exchange-url", 0, TEXT, SERVICE, AT(exchange_url), "URL",
+     .help = "where keys are exchanged, if not at the usual place"},
     {"token-env", 0, TEXT, SERVICE, AT(token_env), "NAME",
      .help = "take the access token from this environment variable"},
+    {"env-file", 0, PATH, SERVICE, AT(env_file), "FILE",
+     .help = "NAME=VALUE lines that come before the environment"},
+    {"auth", 0, CHOICE, SERVICE, AT(login), "access-token|qodercli",
+     "access-token", .help = "how to show who you are"},
     {"ttl", 0, SECONDS, VF_FOR_MOUNT, AT(ttl_ms), "SECONDS", "5", 0, YEAR_MS,
      "how long a listing is taken as true"},
     {"stale-if-error", 0, SECONDS, VF_FOR_MOUNT, AT(stale_if_error_ms),
@@ -73,11 +90,13 @@ static const struct option table[] = {
      .help = "what rm does to a credential"},
     {"allow-other", 0, FLAG, VF_FOR_MOUNT, AT(is_allow_other),
      .help = "let root in, a backup agent for example"},
+    {"on-auth-expired", 0, TEXT, VF_FOR_MOUNT, AT(on_auth_expired), "COMMAND",
+     .help = "run this in a shell when the access has expired"},
     {"nocheck", 0, FLAG, VF_FOR_MOUNT, AT(is_nocheck),
      .help = "mount even when the service does not answer yet"},
     {"log-format", 0, CHOICE, VF_FOR_MOUNT, AT(log_format), "text|json", "text",
      .help = "form of the log's lines"},
-    {"json", 0, FLAG, VF_FOR_STATUS, AT(is_json),
+    {"json", 0, FLAG, VF_FOR_STATUS | VF_FOR_CHECK, AT(is_json),
      .help = "as one JSON object, for scripts"},
     {"help", 'h', FLAG, ANY, AT(is_help), .help = "say this"},
 };
@@ -423,7 +442,7 @@ static int set_initial(struct vf_options *options, struct vf_error *err)
 int vf_options_parse(unsigned command, char *const argv[],
                      struct vf_options *ret, struct vf_error *err)
 {
-    struct parse parse = {.command = command};
+    struct parse parse = {.command = command, .options.token_fd = -1};
     int result = set_initial(&parse.options, err);
 
     if (result == 0)
@@ -459,8 +478,13 @@ void vf_options_help(unsigned command, struct vf_buf *out)
             vf_buf_printf(&left, "      --%s", option->name);
         if (option->value_name != NULL)
             vf_buf_printf(&left, " %s", option->value_name);
-        vf_buf_printf(out, "%-32s  %s", left.data != NULL ? left.data : "",
-                      option->help);
+        if (left.size > HELP_COLUMN - 2) {
+            vf_buf_append(out, left.data, left.size);
+            vf_buf_puts(out, "\n");
+            vf_buf_free(&left);
+        }
+        vf_buf_printf(out, "%-*s%s", HELP_COLUMN,
+                      left.data != NULL ? left.data : "", option->help);
         if (option->initial != NULL)
             vf_buf_printf(out, " (default %s)", option->initial);
         vf_buf_puts(out, "\n");

@@ -33,6 +33,9 @@ enum vf_dialect_choice { VF_DIALECTS(VF_DIALECT_ENTRY) };
 
 enum vf_rm { VF_RM_DELETE, VF_RM_ARCHIVE };
 
+/* What --auth takes. */
+enum vf_login { VF_LOGIN_ACCESS_TOKEN, VF_LOGIN_QODERCLI };
+
 /* Owns its strings but the operands; those that were not given are NULL. There
  * is no place for a token, on purpose: an argument is public. */
 struct vf_options {
@@ -48,8 +51,16 @@ struct vf_options {
                             not given */
     unsigned rm;         /* enum vf_rm */
     unsigned log_format; /* enum vf_log_format */
+    unsigned login;      /* enum vf_login */
     char *token_file;    /* absolute: the daemon changes its directory */
+    int64_t token_fd;    /* below 0: not given */
+    char *token_command;
+    int64_t token_command_ms;
+    char *key_file; /* absolute */
+    char *exchange_url;
     char *token_env;
+    char *env_file; /* absolute */
+    char *on_auth_expired;
     char *cacert; /* absolute */
     int64_t ttl_ms;
     int64_t stale_if_error_ms;

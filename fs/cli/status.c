@@ -78,6 +78,7 @@ static void put_token(struct vf_buf *out, const struct vf_json *status)
     } states[] = {
         {"ok", ", accepted"},
         {"refused", ", refused by the service"},
+        {"expired", ", expired"},
         {"unused", ", not tried yet"},
     };
     struct vf_json *account = NULL;
@@ -89,6 +90,10 @@ static void put_token(struct vf_buf *out, const struct vf_json *status)
     for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
         if (state != NULL && strcmp(state, states[i].state) == 0)
             vf_buf_puts(out, states[i].words);
+    if (vf_json_get_string(account, "expires_at") != NULL) {
+        vf_buf_puts(out, "; it ends ");
+        put_text(out, account, "expires_at");
+    }
     vf_buf_puts(out, "\n");
 }
 

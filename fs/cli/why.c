@@ -10,7 +10,9 @@
 #include "vaultfs/json.h"
 #include "vaultfs/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,7 @@
 static const struct {
     const char *operation; /* as records have it */
     const char *words;
+    bool is_ours; /* nobody called for it, nobody was told */
 } operations[] = {
     {"lookup", "Looking for"},
     {"stat", "Looking at"},
@@ -41,6 +44,10 @@ static const struct {
     {"unlink", "Removing"},
     {"rename", "Renaming"},
     {"archive", "Archiving"},
+    {"mount", "Mounting"},
+    {"token", "Getting an access token for", .is_ours = true},
+    {"on_auth_expired", "Running the command for expired access to",
+     .is_ours = true},
 };
 
 static const char *words_for(const char *operation)
@@ -56,6 +63,10 @@ static const char *words_for(const char *operation)
 /* Who said no: a reply with an HTTP status, this program, or either. */
 enum judge { SERVICE, HERE, ANY };
 
+#define RENEW                                                                  \
+    "a new token, where it comes from, is taken within 30 s, or at once "      \
+    "after vaultfs refresh"
+
 /* The first that fits. */
 static const struct {
     const char *name; /* of the errno */
@@ -63,10 +74,16 @@ static const struct {
     bool needs_param; /* a field is named */
     const char *words;
 } advices[] = {
-    {"EKEYEXPIRED", ANY, false,
-     "put a new token where it comes from (vaultfs status says where)"},
+    {"EKEYREJECTED", ANY, false, RENEW},
+    {"EKEYEXPIRED", ANY, false, RENEW},
+    {"ENOKEY", ANY, false,
+     "put the token where it should come from, or mount again with another "
+     "source"},
+    {"ECHILD", ANY, false,
+     "run the command by hand, as who mounted and without a terminal"},
     {"EACCES", SERVICE, false,
-     "the token is good, but not for this: ask who administers the account"},
+     "the token is good, but may not do this: does it lack a scope? vaultfs "
+     "check says what it may do, if the service tells"},
     {"ENOENT", SERVICE, false,
      "somebody else has removed it: vaultfs refresh, and look again"},
     {"EINVAL", HERE, true,
@@ -153,8 +170,11 @@ static void put_errno(struct vf_buf *out, const char *name)
 
     while (code < ERRNO_MAX && strcmp(vf_errno_name(code), name) != 0)
         code++;
+    /* The C library's words for that are about wait(2). */
     if (code < ERRNO_MAX)
-        vf_buf_printf(out, "%s (%s)", strerror(code), name);
+        vf_buf_printf(out, "%s (%s)",
+                      code == ECHILD ? "The command failed" : strerror(code),
+                      name);
     else
         put(out, name);
 }
@@ -200,8 +220,10 @@ static void put_reply(struct vf_buf *out, const struct vf_json *failure)
     int64_t status = number_of(failure, "http_status");
     const char *type = text_of(failure, "type");
 
-    if (status == 0)
+    if (status == 0) {
+        put_line(out, "code:", type); /* one of ours, made to be looked up */
         return;
+    }
     vf_buf_printf(out, "  answer:   HTTP %" PRId64 "%s", status,
                   type[0] != '\0' ? ", " : "");
     put(out, type);
@@ -230,6 +252,52 @@ static void put_failure(struct vf_buf *out, const char *mountpoint,
                  "beware:", "look whether it was done before you try again");
 }
 
+static bool is_ours(const struct vf_json *failure)
+{
+    const char *operation = text_of(failure, "operation");
+
+    for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
+        if (strcmp(operations[i].operation, operation) == 0)
+            return operations[i].is_ours;
+    return false;
+}
+
+/* Of all that are kept, the last that was not ours; NULL: there is none. */
+static struct vf_json *find_callers(char *lines, size_t size)
+{
+    while (size > 0) {
+        struct vf_json *failure;
+        const char *end = memrchr(lines, '\n', size - 1);
+        size_t start = end != NULL ? (size_t)(end + 1 - lines) : 0;
+
+        if (vf_json_parse(lines + start, size - start, &failure, NULL) == 0) {
+            if (!is_ours(failure))
+                return failure;
+            vf_json_free(failure);
+        }
+        size = start;
+    }
+    return NULL;
+}
+
+/* Who asks why met a failure: that of a command of ours may have come after it,
+ * and must not hide it. */
+static void put_callers(struct vf_buf *out, const char *mountpoint)
+{
+    size_t size;
+    char *lines;
+
+    if (vf_control_read(mountpoint, "errors", &lines, &size, NULL) < 0)
+        return;
+    struct vf_json *failure = find_callers(lines, size);
+    if (failure != NULL) {
+        vf_buf_puts(out, "\nBefore that:\n");
+        put_failure(out, mountpoint, failure);
+    }
+    vf_json_free(failure);
+    free(lines);
+}
+
 static void put_nothing(struct vf_buf *out, const char *mountpoint)
 {
     vf_buf_puts(out, "nothing has failed at ");
@@ -250,6 +318,8 @@ static int say(const char *mountpoint, struct vf_error *err)
         put_failure(&out, mountpoint, failure);
     else
         put_nothing(&out, mountpoint);
+    if (is_ours(failure))
+        put_callers(&out, mountpoint);
     (void)fputs(out.is_broken ? "out of memory\n" : out.data, stdout);
     vf_buf_free(&out);
     vf_json_free(failure);

@@ -150,6 +150,19 @@ static void start_waiting(struct vf_http *http)
     }
 }
 
+/* A call that was not sent, because its connection had ended before, has
+ * another go. */
+static bool restart_stale(struct vf_http_call *call)
+{
+    CURLM *multi = call->http->multi;
+
+    if (!call->is_stale)
+        return false;
+    curl_multi_remove_handle(multi, call->easy);
+    vf_http_transfer_restart(call);
+    return curl_multi_add_handle(multi, call->easy) == CURLM_OK;
+}
+
 static void finish_done(struct vf_http *http)
 {
     CURLMsg *message;
@@ -164,6 +177,8 @@ static void finish_done(struct vf_http *http)
         CURLcode result = message->data.result;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
                           (char **)&call);
+        if (restart_stale(call))
+            continue;
         bool has_reply = vf_http_transfer_judge(call, result, &error);
         curl_multi_remove_handle(http->multi, call->easy);
         finish(call, has_reply ? NULL : &error);
@@ -252,6 +267,7 @@ int vf_http_new(const struct vf_http_options *options, struct vf_http **ret,
     pthread_mutex_init(&http->lock, NULL);
     TAILQ_INIT(&http->queue);
     TAILQ_INIT(&http->active);
+    LIST_INIT(&http->sockets);
     http->active_max =
         options->concurrency != 0 ? options->concurrency : CONCURRENCY;
     http->spare_max =
@@ -336,17 +352,6 @@ static void wait_settled(struct vf_http *http, struct vf_http_call *call,
         wake(http);
 }
 
-static void note_token(struct vf_http *http,
-                       const struct vf_http_request *request, int status)
-{
-    if (request->token == NULL)
-        return;
-    if (status == 401)
-        atomic_store(&http->token, VF_HTTP_TOKEN_REFUSED);
-    else if (status / 100 == 2)
-        atomic_store(&http->token, VF_HTTP_TOKEN_TAKEN);
-}
-
 int vf_http_perform(struct vf_http *http, const struct vf_http_request *request,
                     struct vf_http_reply *ret, enum vf_http_fate *ret_fate,
                     struct vf_error *err)
@@ -362,7 +367,6 @@ int vf_http_perform(struct vf_http *http, const struct vf_http_request *request,
     submit(http, call);
     wait_settled(http, call, request->deadline_ms);
     if (call->error.code == 0) {
-        note_token(http, request, call->reply.status);
         *ret = call->reply;
         call->reply.body = NULL;
     } else {
@@ -379,9 +383,4 @@ int vf_http_perform(struct vf_http *http, const struct vf_http_request *request,
 uint64_t vf_http_requests(const struct vf_http *http)
 {
     return atomic_load(&http->requests);
-}
-
-enum vf_http_token vf_http_token(const struct vf_http *http)
-{
-    return (enum vf_http_token)atomic_load(&http->token);
 }

@@ -19,14 +19,20 @@
 
 TAILQ_HEAD(vf_http_call_list, vf_http_call);
 
+/* A descriptor that libcurl has open. */
+struct vf_http_socket {
+    LIST_ENTRY(vf_http_socket) link;
+    int fd;
+};
+
 struct vf_http {
     struct vf_http_origin origin; /* constant after vf_http_new() */
     size_t reply_max;             /* constant */
     CURLM *multi; /* the engine thread's; but for curl_multi_wakeup() */
-    CURLSH *secret_connections; /* the engine thread's */
-    pthread_t thread;           /* constant */
+    CURLSH *secret_connections; /* the engine thread's, as are the sockets */
+    LIST_HEAD(, vf_http_socket) sockets;
+    pthread_t thread; /* constant */
     atomic_uint_fast64_t requests;
-    atomic_int token; /* enum vf_http_token */
 
     pthread_mutex_t lock; /* a leaf: nothing is locked under it */
     /* Guarded by lock; only the engine thread takes calls off the lists. */
@@ -72,6 +78,8 @@ struct vf_http_call {
     size_t body_sent;
     size_t header_size;
     int socket;         /* opened for this call and not checked yet, or -1 */
+    bool has_opened;    /* a socket was opened for this call */
+    bool is_stale;      /* it got a connection that had ended: restart it */
     int refused;        /* the errno for which a callback ended it, or 0 */
     const char *why;    /* the message that goes with refused */
     bool is_head_whole; /* the empty line came */
@@ -113,6 +121,10 @@ VF_MUST_CHECK int vf_http_transfer_begin(struct vf_http_call *call);
  * false and *ret_error. */
 bool vf_http_transfer_judge(struct vf_http_call *call, CURLcode result,
                             struct vf_error *ret_error);
+
+/* After is_stale: make call->easy, which must not be in the multi any more,
+ * ready for libcurl again, to be sent over a new connection. */
+void vf_http_transfer_restart(struct vf_http_call *call);
 
 /* Free call->easy, which must not be in the multi any more, and forget. */
 void vf_http_transfer_end(struct vf_http_call *call);

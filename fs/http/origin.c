@@ -189,6 +189,34 @@ static char *first_set(const char *const *names)
     return strdup(value != NULL ? value : "");
 }
 
+/* libcurl would find out at the first connection only, and quote it, with the
+ * password that may be in it. */
+static int check_proxy(const char *proxy, struct vf_error *err)
+{
+    static const char *const schemes[] = {"http",    "https",  "socks4",
+                                          "socks4a", "socks5", "socks5h"};
+    CURLU *url = curl_url();
+    bool is_known = false;
+
+    if (url == NULL)
+        return out_of_memory(err);
+    char *scheme = NULL;
+    if (curl_url_set(url, CURLUPART_URL, proxy,
+                     CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME) ==
+        CURLUE_OK)
+        scheme = url_part(url, CURLUPART_SCHEME);
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+        is_known =
+            is_known || (scheme != NULL && strcmp(scheme, schemes[i]) == 0);
+    curl_free(scheme);
+    curl_url_cleanup(url);
+    if (is_known)
+        return 0;
+    return vf_error_set(err, EINVAL,
+                        "the proxy that the environment names is not one: it "
+                        "must be the URL of an http, https or socks proxy");
+}
+
 /*
  * What libcurl itself would take from the environment, taken now: it would ask
  * again for each connection, in the engine thread, while others may be
@@ -207,7 +235,7 @@ static int set_proxy(struct vf_http_origin *origin, struct vf_error *err)
     origin->no_proxy = has_proxy ? first_set(no_proxy) : strdup("*");
     if (origin->proxy == NULL || origin->no_proxy == NULL)
         return out_of_memory(err);
-    return 0;
+    return origin->proxy[0] != '\0' ? check_proxy(origin->proxy, err) : 0;
 }
 
 int vf_http_origin_init(struct vf_http_origin *ret,

@@ -33,6 +33,27 @@ static void read_content_type(struct vf_http_reply *reply, const char *value)
     memcpy(reply->content_type, type, size + 1);
 }
 
+/* For people, who may have a terminal that acts upon other bytes. */
+static void read_printable(char *field, size_t field_size, const char *value)
+{
+    size_t size = 0;
+
+    for (; value[size] != '\0' && size + 1 < field_size; size++)
+        field[size] =
+            value[size] >= 0x20 && value[size] < 0x7F ? value[size] : '?';
+    field[size] = '\0';
+}
+
+static void read_account(struct vf_http_reply *reply, const char *value)
+{
+    read_printable(reply->account, sizeof(reply->account), value);
+}
+
+static void read_scopes(struct vf_http_reply *reply, const char *value)
+{
+    read_printable(reply->scopes, sizeof(reply->scopes), value);
+}
+
 static int64_t bounded_wait(double wait_ms)
 {
     if (wait_ms < 0)
@@ -78,6 +99,12 @@ static void read_should_retry(struct vf_http_reply *reply, const char *value)
         reply->should_retry = 0;
 }
 
+/* libcurl takes the line's end for the value of a header that has none. */
+static bool has_value(const struct curl_header *header)
+{
+    return header->value[strspn(header->value, "\r\n")] != '\0';
+}
+
 void vf_http_reply_read_headers(struct vf_http_reply *reply, CURL *easy)
 {
     /* Where two headers say the same thing the later row wins. */
@@ -88,6 +115,8 @@ void vf_http_reply_read_headers(struct vf_http_reply *reply, CURL *easy)
         {"content-type", read_content_type},
         {"request-id", read_request_id},
         {"x-request-id", read_request_id},
+        {"anthropic-organization-id", read_account},
+        {"x-oauth-scopes", read_scopes},
         {"x-should-retry", read_should_retry},
         {"retry-after", read_retry_after},
         {"retry-after-ms", read_retry_after_ms},
@@ -98,7 +127,8 @@ void vf_http_reply_read_headers(struct vf_http_reply *reply, CURL *easy)
     reply->should_retry = -1;
     for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
         if (curl_easy_header(easy, headers[i].name, 0, CURLH_HEADER, -1,
-                             &header) == CURLHE_OK)
+                             &header) == CURLHE_OK &&
+            has_value(header))
             headers[i].read(reply, header->value);
 }
 

@@ -9,7 +9,7 @@
 
 #include <curl/curl.h>
 
-/* request_id, content_type, retry_after_ms, should_retry. Interim replies and
+/* All that stands in a header of its own, but the location. Interim replies and
  * trailers do not count. */
 void vf_http_reply_read_headers(struct vf_http_reply *reply, CURL *easy);
 

@@ -10,6 +10,13 @@
  * POST stops there. The same gate makes a request's fate certain: a call whose
  * caller has gone is not begun, and one that never passed was not sent.
  *
+ * Connections that have ended. A server closes what is idle when it likes. When
+ * it says so in TLS first, as most do, libcurl 7.88 sees bytes to be read,
+ * takes the connection for alive, and the POST above stops with its fate
+ * unknown. So the gate looks, too: nothing may be waiting to be read on an idle
+ * HTTP/1.1 connection. If something is, nothing was sent, and the call starts
+ * again.
+ *
  * Who is behind a unix socket. A token must not go to whoever has put a socket
  * in our place, so the gate looks at the peer of a connection that this call
  * opened. A connection that it found open was opened by another call, which
@@ -29,6 +36,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -55,6 +63,34 @@ static int refuse(struct vf_http_call *call, int code, const char *why)
     return CURL_PREREQFUNC_ABORT;
 }
 
+static int close_socket(void *data, curl_socket_t fd)
+{
+    struct vf_http *http = data;
+    struct vf_http_socket *socket;
+
+    LIST_FOREACH(socket, &http->sockets, link)
+    {
+        if (socket->fd == fd)
+            break;
+    }
+    if (socket != NULL) {
+        LIST_REMOVE(socket, link);
+        free(socket);
+    }
+    return close(fd);
+}
+
+static bool keep_socket(struct vf_http *http, int fd)
+{
+    struct vf_http_socket *kept = malloc(sizeof(*kept));
+
+    if (kept == NULL)
+        return false;
+    kept->fd = fd;
+    LIST_INSERT_HEAD(&http->sockets, kept, link);
+    return true;
+}
+
 /* Close-on-exec, which libcurl's own sockets are not. */
 static curl_socket_t open_socket(void *data, curlsocktype purpose,
                                  struct curl_sockaddr *address)
@@ -69,6 +105,12 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose,
             (void)refuse(call, ENOMEM, "no descriptor for a connection");
         return CURL_SOCKET_BAD;
     }
+    if (!keep_socket(call->http, fd)) {
+        (void)refuse(call, ENOMEM, "no memory for a connection");
+        (void)close(fd);
+        return CURL_SOCKET_BAD;
+    }
+    call->has_opened = true;
     if (address->family == AF_UNIX)
         call->socket = fd;
     else
@@ -91,6 +133,41 @@ static int check_peer(struct vf_http_call *call)
     return CURL_PREREQFUNC_OK;
 }
 
+static bool has_port(int fd, int port)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } own = {0};
+    socklen_t size = sizeof(own);
+
+    if (getsockname(fd, &own.any, &size) < 0)
+        return false;
+    if (own.any.sa_family == AF_INET)
+        return ntohs(own.v4.sin_port) == port;
+    return own.any.sa_family == AF_INET6 && ntohs(own.v6.sin6_port) == port;
+}
+
+/* The connection that a secret is about to go over, told by its own port, which
+ * is all that libcurl tells. Where two have one, to different addresses, the
+ * worst is a new connection, or a failure that the caller is told of. */
+static bool has_ended(const struct vf_http_call *call, int own_port)
+{
+    const struct vf_http_socket *socket;
+    char byte;
+
+    if (call->has_opened || !call->is_body_secret)
+        return false;
+    LIST_FOREACH(socket, &call->http->sockets, link)
+    {
+        if (has_port(socket->fd, own_port) &&
+            recv(socket->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
+            return true;
+    }
+    return false;
+}
+
 static int before_sending(void *data, char *peer_ip, char *own_ip,
                           int peer_port, int own_port)
 {
@@ -99,6 +176,10 @@ static int before_sending(void *data, char *peer_ip, char *own_ip,
 
     if (call->socket >= 0 && check_peer(call) != CURL_PREREQFUNC_OK)
         return CURL_PREREQFUNC_ABORT;
+    if (has_ended(call, own_port)) {
+        call->is_stale = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
     pthread_mutex_lock(&http->lock);
     bool is_settled = call->is_settled;
     bool is_repeated = call->is_begun;
@@ -222,6 +303,8 @@ static void set_connection(CURL *easy, struct vf_http_call *call)
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_MAX_S);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, call->http);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_sending);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
 }
@@ -276,6 +359,13 @@ int vf_http_transfer_begin(struct vf_http_call *call)
     return 0;
 }
 
+void vf_http_transfer_restart(struct vf_http_call *call)
+{
+    call->is_stale = false;
+    call->reason[0] = '\0';
+    curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, 1L);
+}
+
 void vf_http_transfer_end(struct vf_http_call *call)
 {
     curl_easy_cleanup(call->easy);
@@ -308,30 +398,81 @@ static bool take_reply(struct vf_http_call *call, struct vf_error *ret_error)
     return true;
 }
 
-bool vf_http_transfer_judge(struct vf_http_call *call, CURLcode result,
-                            struct vf_error *ret_error)
+/* In a TLS handshake libcurl has one result for a peer that cannot be agreed
+ * with and for one that broke off; only its words tell them apart. */
+static bool is_cut_in_handshake(const struct vf_http_call *call,
+                                CURLcode result)
 {
-    long os_errno = 0;
-    const char *reason = call->reason;
+    static const char *const words[] = {
+        "SSL_connect: ", /* and the system's reason, or none: OpenSSL has none
+                            of its own */
+        "Recv failure",
+        "Send failure",
+    };
+    bool is_cut = false;
 
-    if (result == CURLE_OK)
-        return take_reply(call, ret_error);
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        is_cut = is_cut || strstr(call->reason, words[i]) != NULL;
+    return is_cut && result == CURLE_SSL_CONNECT_ERROR;
+}
+
+/* Which proxy is used, if any, libcurl does not say: NO_PROXY decides. */
+static bool has_proxy(const struct vf_http_call *call)
+{
+    return call->http->origin.proxy[0] != '\0';
+}
+
+/* What a proxy answered instead of making a tunnel, or 0. */
+static long proxy_refusal(const struct vf_http_call *call)
+{
+    long status = 0;
+
+    curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    return status / 100 != 2 ? status : 0;
+}
+
+/* The errno and the words for a failure. */
+static int explain(struct vf_http_call *call, CURLcode result,
+                   const char **ret_reason)
+{
     enum vf_http_stage stage = call->has_reply  ? VF_HTTP_ANSWERED
                                : call->is_begun ? VF_HTTP_SENT
                                                 : VF_HTTP_CONNECTING;
+    long os_errno = 0, refusal = proxy_refusal(call);
+
     curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &os_errno);
     int code = vf_http_failure_errno(result, os_errno, stage);
+    *ret_reason = call->reason;
     if (call->refused != 0) {
         code = call->refused;
-        reason = call->why;
-    } else if (result == CURLE_COULDNT_CONNECT) {
+        *ret_reason = call->why;
+    } else if (refusal != 0) {
+        code = EHOSTUNREACH;
+        (void)snprintf(call->reason, sizeof(call->reason),
+                       "the proxy lets nothing through: it answered HTTP %ld",
+                       refusal);
+    } else if (is_cut_in_handshake(call, result)) {
+        code = EREMOTEIO;
+        *ret_reason = "the connection ended in the TLS handshake";
+    } else if (result == CURLE_COULDNT_CONNECT && !has_proxy(call)) {
         /* libcurl's words name a host and port, also for a unix socket. */
-        reason = strerror(os_errno != 0 ? (int)os_errno : code);
+        *ret_reason = strerror(os_errno != 0 ? (int)os_errno : code);
     } else if (result == CURLE_SEND_FAIL_REWIND) {
-        reason = NO_REPLY; /* it had to be sent again: refuse_rewind */
-    } else if (*reason == '\0') {
-        reason = curl_easy_strerror(result);
+        *ret_reason = NO_REPLY; /* it had to be sent again: refuse_rewind */
+    } else if (call->reason[0] == '\0') {
+        *ret_reason = curl_easy_strerror(result);
     }
+    return code;
+}
+
+bool vf_http_transfer_judge(struct vf_http_call *call, CURLcode result,
+                            struct vf_error *ret_error)
+{
+    const char *reason;
+
+    if (result == CURLE_OK)
+        return take_reply(call, ret_error);
+    int code = explain(call, result, &reason);
     (void)vf_error_set(ret_error, code, "%s: %s", call->http->origin.name,
                        reason);
     return false;

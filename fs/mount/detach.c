@@ -16,28 +16,42 @@
 
 #define FILE_SYSTEM_TYPE "fuse.vaultfs"
 
-bool vf_mount_is_ours(const char *mountpoint)
+/* Who mounted it; the kernel writes that into the options. */
+static uid_t owner_of(const struct mntent *entry)
+{
+    const char *owner = hasmntopt(entry, "user_id");
+
+    return owner != NULL ? (uid_t)strtoul(owner + strlen("user_id="), NULL, 10)
+                         : (uid_t)-1;
+}
+
+/* Of what is mounted at a path, on top, if that is a mount of this program. */
+static bool find_owner(const char *mountpoint, uid_t *ret)
 {
     struct mntent entry;
     char strings[8192];
     bool is_found = false;
+    uid_t owner = 0;
     FILE *table = setmntent("/proc/self/mounts", "re");
 
     if (table == NULL)
         return false;
     while (getmntent_r(table, &entry, strings, sizeof(strings)) != NULL)
-        if (strcmp(entry.mnt_dir, mountpoint) == 0)
+        if (strcmp(entry.mnt_dir, mountpoint) == 0) {
             is_found = strcmp(entry.mnt_type, FILE_SYSTEM_TYPE) == 0;
+            owner = owner_of(&entry);
+        }
     (void)endmntent(table);
+    if (is_found)
+        *ret = owner;
     return is_found;
 }
 
-static bool has_owner(const struct mntent *entry, uid_t uid)
+bool vf_mount_is_ours(const char *mountpoint)
 {
-    const char *owner = hasmntopt(entry, "user_id");
+    uid_t owner;
 
-    return owner != NULL &&
-           strtoul(owner + strlen("user_id="), NULL, 10) == uid;
+    return find_owner(mountpoint, &owner);
 }
 
 /* One path for each, however often something was mounted over it. */
@@ -70,7 +84,7 @@ int vf_mount_list(uid_t uid, char ***ret, size_t *ret_count)
     while (result == 0 &&
            getmntent_r(table, &entry, strings, sizeof(strings)) != NULL)
         if (strcmp(entry.mnt_type, FILE_SYSTEM_TYPE) == 0 &&
-            has_owner(&entry, uid))
+            owner_of(&entry) == uid)
             result = add_path(entry.mnt_dir, &paths, &count);
     (void)endmntent(table);
     if (result < 0) {
@@ -186,8 +200,9 @@ static int run_helper(const char *mountpoint, bool is_lazy,
 int vf_mount_detach(const char *mountpoint, bool is_lazy, struct vf_error *err)
 {
     int flags = UMOUNT_NOFOLLOW | (is_lazy ? MNT_DETACH : 0);
+    uid_t owner;
 
-    if (!vf_mount_is_ours(mountpoint))
+    if (!find_owner(mountpoint, &owner))
         return vf_error_set(err, EINVAL, "no vaults are mounted at %s",
                             mountpoint);
     if (is_lazy && vf_mount_probe(mountpoint, MOUNT_ANSWER_MS) < 0) {
@@ -197,8 +212,13 @@ int vf_mount_detach(const char *mountpoint, bool is_lazy, struct vf_error *err)
     }
     if (umount2(mountpoint, flags) == 0)
         return 0;
-    if (errno == EPERM)
-        return run_helper(mountpoint, is_lazy, err);
-    return vf_error_set(err, errno, "cannot unmount %s: %s", mountpoint,
-                        strerror(errno));
+    if (errno != EPERM)
+        return vf_error_set(err, errno, "cannot unmount %s: %s", mountpoint,
+                            strerror(errno));
+    if (owner != getuid())
+        return vf_error_set(err, EPERM,
+                            "the mount at %s is somebody else's: only who "
+                            "mounted it, or root, can end it",
+                            mountpoint);
+    return run_helper(mountpoint, is_lazy, err);
 }

@@ -66,9 +66,16 @@ static uint64_t uptime_seconds(const struct vf_report *report)
 static void put_account(struct writer *writer,
                         const struct vf_report_state *state)
 {
+    char end[VF_TIME_SIZE];
+
     writer_begin(writer, "account");
     writer_string(writer, "token", state->token_source);
     writer_string(writer, "state", state->token_state);
+    if (state->token_expires_s > 0) {
+        vf_time_format((struct timespec){.tv_sec = state->token_expires_s},
+                       end);
+        writer_string(writer, "expires_at", end);
+    }
     writer_end(writer);
 }
 
@@ -183,6 +190,18 @@ static void put_tallies(struct vf_buf *out, const struct vf_report *report,
     }
 }
 
+static void put_token(struct vf_buf *out, const struct vf_report_state *state)
+{
+    put_metric(out, "vaultfs_token_refused", "gauge",
+               "1 while the service refuses the access token.",
+               strcmp(state->token_state, "refused") == 0 ||
+                   strcmp(state->token_state, "expired") == 0);
+    if (state->token_expires_s > 0)
+        put_metric(out, "vaultfs_token_expires_timestamp_seconds", "gauge",
+                   "When the access token ends, in seconds since 1970.",
+                   (uint64_t)state->token_expires_s);
+}
+
 void report_put_metrics(const struct vf_report *report,
                         const struct vf_report_state *state, struct vf_buf *out)
 {
@@ -191,9 +210,7 @@ void report_put_metrics(const struct vf_report *report,
                "Seconds since the mount began.", uptime_seconds(report));
     put_metric(out, "vaultfs_degraded", "gauge",
                "1 while the service does not answer.", state->is_degraded);
-    put_metric(out, "vaultfs_token_refused", "gauge",
-               "1 while the service refuses the access token.",
-               strcmp(state->token_state, "refused") == 0);
+    put_token(out, state);
     for (size_t i = 0; i < NUMBERS; i++)
         put_metric(out, numbers[i].metric, numbers[i].type, numbers[i].help,
                    value_of(&numbers[i], state));

@@ -79,6 +79,9 @@ static void refresh_directory(struct vf_tree *tree, struct vf_node *directory)
 
 void vf_refresh_all(struct vf_tree *tree)
 {
+    const struct vf_service *service = &tree->options.service;
+
+    service->ops->refresh(service->self);
     if (tree->is_probed)
         vf_page_done(&tree->probe);
     tree->is_probed = false;

@@ -74,17 +74,22 @@ struct vf_key {
 enum vf_list { VF_LIST_ACTIVE, VF_LIST_ARCHIVED, VF_LIST_ALL };
 
 /*
- * The operations of a service. All but traits block until the reply or
- * deadline_ms (CLOCK_MONOTONIC; for all attempts together) and may be called
+ * The operations of a service. All but traits and refresh block until the reply
+ * or deadline_ms (CLOCK_MONOTONIC; for all attempts together) and may be called
  * from any thread; hold no lock. Outputs are untouched on failure, and are
  * released with vf_object_done() or vf_page_done(). Errors are those of
- * vf_api_errno() and vf_http_perform(); err has the service's own message and
- * request id, or else the request id that was sent. A 404 for the list of
- * vaults itself, which is never gone, is -EBADMSG: the base URL is wrong; and
- * so is any 404 without the service's own error, which somebody in between
- * made: it does not tell that anything is gone. To an update it is -ENOENT all
- * the same: a service without that call may know no better, and who asked looks
- * at the credential before anything is believed to be gone.
+ * vf_api_errno(), vf_http_perform() and vf_auth_token(); err has the service's
+ * own message and request id, or else the request id that was sent. A 404 for
+ * the list of vaults itself, which is never gone, is -EBADMSG: the base URL is
+ * wrong; and so is any 404 without the service's own error, which somebody in
+ * between made: it does not tell that anything is gone. To an update it is
+ * -ENOENT all the same: a service without that call may know no better, and who
+ * asked looks at the credential before anything is believed to be gone.
+ *
+ * A request whose token is refused (401) is sent once more when the source has
+ * another one; else -EKEYREJECTED or -EKEYEXPIRED. err then has the service's
+ * reason first and ours behind it; but where access had expired before anything
+ * was sent, ours alone, without a status.
  *
  * What passes is tried again, three times in all and before the deadline: no
  * connection, 408, 429, 5xx; and a lost reply, but for a creation without a key
@@ -94,20 +99,23 @@ enum vf_list { VF_LIST_ACTIVE, VF_LIST_ARCHIVED, VF_LIST_ALL };
  * lost, or late, or is not what the service promises; or it was 408 or a 5xx,
  * which a gateway answers for who may have acted, but for 501 and 503; or what
  * came after one of these does not settle it: 401, 403, 409, 429, 503, no
- * connection. The message says so, too.
+ * connection, no token. The message says so, too.
  *
  * key: all requests of the call go under it, as long as nothing but a lost
  * reply, 408, 429 or a 5xx but 501 was the answer; once another was, key->text
  * is a new one. It stays whenever is_unknown is set; and when it is old,
  * whatever the answer, for a refusal now is none of what came before: with a
- * failure of the service's, is_unknown is then set, too. is_old itself is for
- * the caller to change.
+ * failure of the service's, or for want of a token, is_unknown is then set,
+ * too. is_old itself is for the caller to change.
  *
  * No object, page or error has a secret that was sent with the request, nor the
  * access token, wherever the service put it.
  */
 struct vf_service_ops {
     void (*traits)(void *service, struct vf_service_traits *ret);
+    /* With the next request the source of the access token is looked at again.
+     * Does not block; a lock may be held. */
+    void (*refresh)(void *service);
     /* cursor NULL: the first page. */
     int (*list_vaults)(void *service, enum vf_list which, const char *cursor,
                        int64_t deadline_ms, struct vf_page *ret,
@@ -216,13 +224,22 @@ VF_MUST_CHECK int vf_api_new(const struct vf_api_options *options,
 
 /*
  * End every pause between two attempts now, and allow no more: who pauses gets
- * -ECANCELED. Requests in flight are ended by vf_http_shutdown(), which comes
- * after. From any thread; does not block.
+ * -ECANCELED. Who waits for a token is let go by vf_auth_shutdown(), requests
+ * in flight are ended by vf_http_shutdown(); both come after. From any thread;
+ * does not block.
  */
 void vf_api_shutdown(struct vf_api *api);
 
 /* No other thread may be inside a call. NULL is allowed. */
 void vf_api_free(struct vf_api *api);
+
+/* Who the service says that the token belongs to, and what it may be used for,
+ * by the last reply that said so; "" when none did. Printable ASCII. */
+struct vf_api_account {
+    char name[128];
+    char scopes[256];
+};
+void vf_api_account(struct vf_api *api, struct vf_api_account *ret);
 
 /* The service's operations; valid as long as the api. */
 struct vf_service vf_api_service(struct vf_api *api);

@@ -37,9 +37,10 @@ struct vf_http_options {
 };
 
 /*
- * Start the engine. Errors: -EINVAL for a base URL that is not acceptable (the
- * message says why), -EPROTO for a cacert that cannot be read, -ENOMEM, -EAGAIN
- * when no thread can be made. The unix socket is looked at per connection.
+ * Start the engine. Errors: -EINVAL for a base URL, or a proxy in the
+ * environment, that is not acceptable (the message says why), -EPROTO for a
+ * cacert that cannot be read, -ENOMEM, -EAGAIN when no thread can be made. The
+ * unix socket is looked at per connection.
  *
  * Changes and reads the environment (SSLKEYLOGFILE is unset, the proxies are
  * taken), so no other thread may be changing it. After a fork() the child
@@ -88,6 +89,9 @@ struct vf_http_reply {
     char request_id[VF_ERROR_ID_MAX + 1]; /* x-request-id or request-id */
     char content_type[64];                /* without parameters, lower case */
     char location[256];                   /* origin of a redirect's target */
+    /* Printable ASCII: "?" stands for any other byte, and the rest is cut. */
+    char account[128];      /* anthropic-organization-id, or "" */
+    char scopes[256];       /* x-oauth-scopes: what the token may do, or "" */
     int64_t retry_after_ms; /* Retry-After-Ms, or Retry-After in seconds or as
                                a date; -1: not given */
     int should_retry;       /* x-should-retry: 1, 0, or -1: not given */
@@ -108,7 +112,8 @@ enum vf_http_fate {
  * *ret alone, sets *ret_fate (may be NULL) and returns
  *   -ETIMEDOUT     no whole reply by the deadline
  *   -ECONNREFUSED  nobody listens (for a unix socket: or it is not there)
- *   -EHOSTUNREACH  no route, or no such host
+ *   -EHOSTUNREACH  no route, no such host, or a proxy that lets us not
+ *                  through
  *   -EPROTO        TLS not verified
  *   -EACCES        the unix socket's peer is neither root nor us, or the
  *                  system does not let us connect
@@ -132,14 +137,5 @@ void vf_http_reply_done(struct vf_http_reply *reply);
 
 /* Requests sent since the start, retries counted. */
 uint64_t vf_http_requests(const struct vf_http *http);
-
-/* What the service made of the token: by the last reply to a request with one
- * that was 401 or a success. */
-enum vf_http_token {
-    VF_HTTP_TOKEN_UNUSED,
-    VF_HTTP_TOKEN_TAKEN,
-    VF_HTTP_TOKEN_REFUSED
-};
-enum vf_http_token vf_http_token(const struct vf_http *http);
 
 #endif

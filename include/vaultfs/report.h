@@ -34,7 +34,8 @@ struct vf_report_state {
     const char *source;       /* as the user named it */
     const char *dialect;      /* of the service */
     const char *token_source; /* never the token */
-    const char *token_state;  /* "ok", "refused", "unused" */
+    const char *token_state;  /* "ok", "refused", "expired", "unused" */
+    int64_t token_expires_s;  /* CLOCK_REALTIME; 0: not known */
     bool is_read_only;
     bool is_degraded; /* the service does not answer */
     uint64_t vaults, credentials;

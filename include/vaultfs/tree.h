@@ -91,7 +91,8 @@ VF_MUST_CHECK int vf_tree_probe(struct vf_tree *tree, struct vf_error *err);
 /* Before the first operation. The watch's context outlives the operations. */
 void vf_tree_set_watch(struct vf_tree *tree, const struct vf_tree_watch *watch);
 
-/* Forget every listing: the next look asks the service. */
+/* Forget every listing: the next look asks the service, after a look at where
+ * the access token comes from. */
 void vf_tree_refresh(struct vf_tree *tree);
 
 /* End every wait with -EINTR, now and from now on. From any thread. Who owns

@@ -177,9 +177,10 @@ def test_a_mount_point_without_a_parent_is_exit_status_1(home, service):
     "url", ["http://192.0.2.1/api", "http://example.com/", "ftp://127.0.0.1/", "https://u:p@h/"]
 )
 def test_a_token_is_not_sent_in_clear_to_strangers(home, url):
-    result = home.vaultfs("mount", url, home.point(), QODER_PAT="pt-x")
-    assert result.status == 1, result
-    assert "u:p" not in result.err
+    for command in (["mount", url, home.point()], ["check", url], ["check", "--json", url]):
+        result = home.vaultfs(*command, QODER_PAT="pt-x")
+        assert result.status == 1, result
+        assert "u:p" not in result.out + result.err
 
 
 def test_help_and_version(home):

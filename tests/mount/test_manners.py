@@ -209,7 +209,7 @@ def installed(home):
     command = ["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", root]
     assert run([str(x) for x in command], 60)
     files = {p.name: p for p in root.rglob("*") if p.is_file()}
-    assert sorted(files) == ["vaultd", "vaultfs", "vaultfs.1", "vaultfs.7"]
+    assert sorted(files) == ["vaultd", "vaultd.1", "vaultfs", "vaultfs.1", "vaultfs.7"]
     assert files["vaultd"].parent == files["vaultfs"].parent
     return files["vaultfs"].parent
 

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from support.examples import commands, execute, manual_blocks
-from support.paths import REPO, VAULTFS
+from support.paths import REPO, VAULTD, VAULTFS
 from support.process import run
 
 MANUAL = REPO / "fs" / "man"
@@ -46,22 +46,22 @@ def test_a_page_has_no_warning(page):
     assert (result.status, result.out) == (0, "")
 
 
-def options_of_the_page():
-    """The long options of each command, as vaultfs.1 has them."""
+def options_of_the_page(name, heading):
+    """The long options below each heading, as a page has them."""
     options, command = {}, None
-    for line in (MANUAL / "vaultfs.1").read_text(encoding="utf-8").splitlines():
-        if line.startswith(".Ss "):
+    for line in (MANUAL / name).read_text(encoding="utf-8").splitlines():
+        if line.startswith(heading + " "):
             command = line.split()[1]
             options[command] = set()
-        for name in re.findall(r"Fl -([\w-]+)", line) if line.startswith(".It") else ():
-            options[command].add(name)
+        for option in re.findall(r"Fl -([\w-]+)", line) if line[:3] == ".It" else ():
+            options[command].add(option)
     return options
 
 
-def options_of_the_program(command):
-    help_text = run([str(VAULTFS), command, "--help"])
+def options_of_the_program(program, *command):
+    help_text = run([str(program), *command, "--help"])
     assert help_text, help_text
-    return set(re.findall(r"^  (?:-\w, |    )--([\w-]+)", help_text.out, re.M))
+    return set(re.findall(r"^  (?:-\w, |    )?--([\w-]+)", help_text.out, re.M))
 
 
 def commands_of_the_program():
@@ -72,7 +72,15 @@ def commands_of_the_program():
 
 
 def test_the_manual_has_the_commands_and_options_that_the_program_has():
-    page = options_of_the_page()
+    page = options_of_the_page("vaultfs.1", ".Ss")
     assert set(page) == commands_of_the_program()
     for command, options in page.items():
-        assert options | {"help"} == options_of_the_program(command), command
+        assert options | {"help"} == options_of_the_program(VAULTFS, command), command
+
+
+def test_the_manual_has_the_options_that_vaultd_has():
+    page = options_of_the_page("vaultd.1", ".Sh")
+    grants = options_of_the_program(VAULTD, "token")
+    assert page["TOKENS"] | {"help"} == grants
+    assert options_of_the_program(VAULTD, "key") == grants
+    assert page["SERVER"] | {"help", "version"} == options_of_the_program(VAULTD)

@@ -73,10 +73,12 @@ def test_W_idempotent_a_refusal_between_is_no_answer(
 def test_W_idempotent_another_token_between_keeps_the_key(
     proxied, proxy, service, held
 ):
+    def refuse_and_replace(exchange):
+        (proxied.directory / "token").write_text(service.make_token("second") + "\n")
+        return faultproxy.error(401, "authentication_error")(exchange)
+
     assert try_mkdir(proxied / "prod") == errno.ETIMEDOUT
-    refusal = faultproxy.error(401, "authentication_error")
-    proxy.on("POST", VAULTS, refusal, times=1)
-    (proxied.directory / "token").write_text(service.make_token("second") + "\n")
+    proxy.on("POST", VAULTS, refuse_and_replace, times=1)
     assert try_mkdir(proxied / "prod") == 0
     assert_one(service, proxy)
 

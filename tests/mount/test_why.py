@@ -10,7 +10,7 @@ import pytest
 
 from support.faultproxy import Hold, close_unanswered, error, html, reply
 from support.paths import VAULTFS
-from support.process import finish, run, spawn, stop
+from support.process import finish, run, spawn, stop, wait_for
 from support.service import CREDENTIAL, CREDENTIALS
 from support.specs import bearer, text
 
@@ -56,10 +56,13 @@ REFUSALS = {
 Writing /mnt/prod/new.json failed: Key was rejected by service (EKEYREJECTED)
   when:     ...
   by:       cat, ...
-  reason:   the token has ended; the access token was refused: put a new one into \
-the token file /mnt/../token
+  reason:   the token has ended; the access token was refused, and token file \
+/mnt/../token has no better one: put a new one there, and access is back without \
+a new mount
   answer:   HTTP 401, authentication_error
   request:  req-4711
+  advice:   a new token, where it comes from, is taken within 30 s, or at once after \
+vaultfs refresh
 """,
     ),
     "403": (
@@ -71,7 +74,8 @@ Writing /mnt/prod/new.json failed: Permission denied (EACCES)
   reason:   not yours
   answer:   HTTP 403, permission_error
   request:  req-4711
-  advice:   the token is good, but not for this: ask who administers the account
+  advice:   the token is good, but may not do this: does it lack a scope? vaultfs \
+check says what it may do, if the service tells
 """,
     ),
     "422": (
@@ -110,6 +114,18 @@ def test_why_gives_the_services_own_words(stage, proxy, refusal):
     proxy.on("POST", CREDENTIALS, action)
     assert not mount.sh(WRITE)
     assert why(mount) == expected
+
+
+def test_a_failure_of_ours_does_not_hide_that_of_a_caller(stage, proxy):
+    mount = stage("--on-auth-expired", "echo no display >&2; false")
+    action, expected = REFUSALS["401"]
+    proxy.on("POST", CREDENTIALS, action)
+    assert not mount.sh(WRITE)
+    wait_for(lambda: "expired access" in why(mount), what="the command's end")
+    ours, callers = why(mount).split("\nBefore that:\n")
+    assert "Running the command for expired access to /mnt failed: The command" in ours
+    assert "no display" in ours
+    assert callers == expected
 
 
 # without a reply, or with one that is none: what is said of reason and advice

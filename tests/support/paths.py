@@ -10,7 +10,8 @@ VAULTFS = BUILD / "fs" / "vaultfs"
 VAULTD = BUILD / "fs" / "vaultd"
 
 # Variables that would give a program under test a token or another server.
-FOREIGN = ("QODER_", "ANTHROPIC_", "XDG_", "VAULTFS_", "http_proxy", "HTTP_PROXY")
+FOREIGN = ("QODER_", "ANTHROPIC_", "XDG_", "VAULTFS_", "CREDENTIALS_DIRECTORY")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 def is_sanitized(program):
@@ -20,5 +21,9 @@ def is_sanitized(program):
 
 def environment(home, **more):
     """The environment of a user whose home is a directory of the test."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
+    env = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(FOREIGN) and k.lower() not in PROXIES
+    }
     return env | {"HOME": str(home), "LC_ALL": "C.UTF-8", "TZ": "UTC"} | more

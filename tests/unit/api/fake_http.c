@@ -90,6 +90,12 @@ static void record(const struct vf_http_request *request,
              vf_secret_size(request->body));
 }
 
+static void copy_header(char *field, size_t size, const char *value)
+{
+    if (value != NULL)
+        vf_error_copy(field, size, value);
+}
+
 static void fill(const struct fake_answer *answer, struct vf_http_reply *ret)
 {
     const char *body = answer->body != NULL ? answer->body : "";
@@ -105,14 +111,12 @@ static void fill(const struct fake_answer *answer, struct vf_http_reply *ret)
     };
     if (answer->retry_after_s == 0)
         ret->retry_after_ms = -1;
-    if (answer->request_id != NULL)
-        vf_error_copy(ret->request_id, sizeof(ret->request_id),
-                      answer->request_id);
-    if (answer->content_type != NULL)
-        vf_error_copy(ret->content_type, sizeof(ret->content_type),
-                      answer->content_type);
-    if (answer->location != NULL)
-        vf_error_copy(ret->location, sizeof(ret->location), answer->location);
+    copy_header(ret->request_id, sizeof(ret->request_id), answer->request_id);
+    copy_header(ret->content_type, sizeof(ret->content_type),
+                answer->content_type);
+    copy_header(ret->location, sizeof(ret->location), answer->location);
+    copy_header(ret->account, sizeof(ret->account), answer->account);
+    copy_header(ret->scopes, sizeof(ret->scopes), answer->scopes);
 }
 
 int vf_http_perform(struct vf_http *http, const struct vf_http_request *request,

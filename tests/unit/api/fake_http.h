@@ -21,6 +21,8 @@ struct fake_answer {
     const char *request_id;
     const char *location;
     const char *content_type;
+    const char *account;
+    const char *scopes;
 };
 
 struct fake_request {

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "stage.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
 
-char stage_token_path[] = "/tmp/vf-test-api-XXXXXX";
 struct stage stage;
 int64_t now_ms;
 void (*pause_hook)(void);
@@ -34,38 +32,15 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *condition,
     return ETIMEDOUT;
 }
 
-int stage_make_token(void **state)
-{
-    int fd = mkstemp(stage_token_path);
-
-    return fd >= 0 ? close(fd) : -1;
-}
-
-int stage_remove_token(void **state)
-{
-    return unlink(stage_token_path);
-}
-
-void stage_write_token(const char *token)
-{
-    int fd = open(stage_token_path, O_WRONLY | O_TRUNC);
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, token, strlen(token)), (ssize_t)strlen(token));
-    assert_int_equal(close(fd), 0);
-}
-
 void stage_open(const char *dialect)
 {
-    const struct vf_auth_options auth = {.token_file = stage_token_path};
     const struct vf_api_options options = {.dialect = dialect,
                                            .state_directory = stage.directory,
                                            .base_url = "https://api.example"};
 
-    stage_write_token("pt-first-token");
-    assert_int_equal(vf_auth_new(&auth, &stage.auth, NULL), 0);
-    assert_int_equal(vf_api_new(&options, NULL, stage.auth, &stage.api, NULL),
-                     0);
+    fake_auth_reset();
+    assert_int_equal(
+        vf_api_new(&options, NULL, fake_auth_handle(), &stage.api, NULL), 0);
     stage.service = vf_api_service(stage.api);
     stage.ops = stage.service.ops;
 }
@@ -73,7 +48,6 @@ void stage_open(const char *dialect)
 void stage_close(void)
 {
     vf_api_free(stage.api);
-    vf_auth_free(stage.auth);
 }
 
 int stage_set_up(void **state)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the tests of whole calls share: an api over a scripted HTTP, with a
- * clock that is the test's, and specs to send.
+ * What the tests of whole calls share: an api over scripted HTTP and auth,
+ * with a clock that is the test's, and specs to send.
  */
 #ifndef TEST_API_STAGE_H
 #define TEST_API_STAGE_H
 
+#include "fake_auth.h"
 #include "fake_http.h"
 #include "vaultfs/api.h"
-#include "vaultfs/auth.h"
 #include "vaultfs/json.h"
 #include "vaultfs/secret.h"
 #include "vaultfs/spec.h"
@@ -56,21 +56,12 @@ extern int64_t now_ms;
 extern void (*pause_hook)(void);
 
 struct stage {
-    struct vf_auth *auth;
     struct vf_api *api;
     struct vf_service service;
     const struct vf_service_ops *ops;
     char directory[64]; /* for state */
 };
 extern struct stage stage;
-
-/* The token's file, for a whole group of tests. */
-int stage_make_token(void **state);
-int stage_remove_token(void **state);
-extern char stage_token_path[];
-
-/* Another token in the file, as the source would give it next. */
-void stage_write_token(const char *token);
 
 /* An api for one test. *state is the name of the dialect; NULL: "qoder". */
 int stage_set_up(void **state);

@@ -201,50 +201,6 @@ static void a_deletion_is_repeated_until_the_thing_is_gone(void **state)
     assert_int_equal(fake_http_count(), 2);
 }
 
-static void use_second_token(unsigned number)
-{
-    if (number == 1)
-        stage_write_token("pt-second-token");
-}
-
-static void a_refused_token_is_replaced_once_with_a_new_key(void **state)
-{
-    SCRIPT({.status = 401}, {.status = 201, .body = CREDENTIAL});
-    fake_http_hook = use_second_token;
-    assert_int_equal(create_bearer("s", NULL), 0);
-    assert_string_equal(fake_http_request(2)->token,
-                        "Authorization: Bearer pt-second-token");
-    assert_string_not_equal(fake_http_request(1)->key,
-                            fake_http_request(2)->key);
-}
-
-static void use_second_token_after_two(unsigned number)
-{
-    if (number == 2)
-        stage_write_token("pt-second-token");
-}
-
-/* Under another key it may be made twice. */
-static void a_creation_that_was_lost_before_its_token_keeps_its_key(
-    void **state)
-{
-    char key[VF_UUID_SIZE];
-    struct vf_error err;
-
-    memcpy(key, stage_key, sizeof(key));
-    SCRIPT(LOST, {.status = 401}, {.status = 201, .body = CREDENTIAL});
-    fake_http_hook = use_second_token_after_two;
-    assert_int_equal(create_bearer("s", NULL), 0);
-    assert_string_equal(fake_http_request(3)->token,
-                        "Authorization: Bearer pt-second-token");
-    assert_string_equal(fake_http_request(3)->key, key);
-
-    SCRIPT(LOST, {.status = 401});
-    assert_int_equal(create_bearer("s", &err), -EKEYREJECTED);
-    assert_true(err.is_unknown);
-    assert_string_equal(stage_key, key);
-}
-
 /* It came to this call with a past that no refusal tells about. */
 static void W_idempotent_an_old_key_stays_whatever_is_answered(void **state)
 {
@@ -271,58 +227,6 @@ static void W_idempotent_an_old_key_stays_whatever_is_answered(void **state)
         assert_true(err.is_unknown);
         assert_string_equal(stage_key, key);
     }
-}
-
-static void W_idempotent_an_old_key_stays_with_another_token(void **state)
-{
-    char key[VF_UUID_SIZE];
-
-    memcpy(key, stage_key, sizeof(key));
-    stage_creation.is_old = true;
-    SCRIPT({.status = 401}, {.status = 201, .body = CREDENTIAL});
-    fake_http_hook = use_second_token;
-    assert_int_equal(create_bearer("s", NULL), 0);
-    assert_string_equal(fake_http_request(2)->token,
-                        "Authorization: Bearer pt-second-token");
-    assert_string_equal(fake_http_request(2)->key, key);
-}
-
-static void a_refused_token_costs_no_attempt(void **state)
-{
-    SCRIPT({.status = 401}, {.status = 503}, {.status = 503},
-           {.status = 201, .body = CREDENTIAL});
-    fake_http_hook = use_second_token;
-    assert_int_equal(create_bearer("s", NULL), 0);
-}
-
-static void use_another_token(unsigned number)
-{
-    stage_write_token(number == 1 ? "pt-second-token" : "pt-third-token");
-}
-
-static void a_second_refusal_is_the_end(void **state)
-{
-    struct vf_error err;
-
-    SCRIPT({.status = 401}, {.status = 401});
-    fake_http_hook = use_another_token;
-    assert_int_equal(create_bearer("s", &err), -EKEYREJECTED);
-    assert_int_equal(fake_http_count(), 2);
-    assert_int_equal(err.code, EKEYREJECTED);
-}
-
-static void the_same_token_again_is_not_tried(void **state)
-{
-    struct vf_error err;
-
-    SCRIPT({.status = 401,
-            .body = ENVELOPE("TOKEN_INVALID", "pt-first-token is no good")});
-    assert_int_equal(list_code(&err), -EKEYREJECTED);
-    assert_int_equal(fake_http_count(), 1);
-    assert_int_equal(err.http_status, 401);
-    assert_string_equal(err.type, "TOKEN_INVALID");
-    assert_non_null(strstr(err.message, "[...] is no good; "));
-    assert_non_null(strstr(err.message, stage_token_path));
 }
 
 static void shut_down(void)
@@ -354,15 +258,9 @@ int main(void)
         TEST(archived_already_is_archived_after_a_lost_reply),
         TEST(a_post_that_was_not_sent_is_repeated),
         TEST(a_deletion_is_repeated_until_the_thing_is_gone),
-        TEST(a_refused_token_is_replaced_once_with_a_new_key),
-        TEST(a_creation_that_was_lost_before_its_token_keeps_its_key),
         TEST(W_idempotent_an_old_key_stays_whatever_is_answered),
-        TEST(W_idempotent_an_old_key_stays_with_another_token),
-        TEST(a_refused_token_costs_no_attempt),
-        TEST(a_second_refusal_is_the_end),
-        TEST(the_same_token_again_is_not_tried),
         TEST(a_pause_ends_when_the_api_is_shut_down),
     };
 
-    return cmocka_run_group_tests(tests, stage_make_token, stage_remove_token);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

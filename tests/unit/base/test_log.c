@@ -70,11 +70,16 @@ static char *take_line(char **ret_line)
     return space + 1;
 }
 
+/* What comes after the program's name and our process id. */
 static void assert_text_line(const char *want)
 {
-    char *line;
+    char *line, name[32];
+    const char *rest = take_line(&line);
+    size_t size =
+        (size_t)snprintf(name, sizeof(name), "prog[%ld] ", (long)getpid());
 
-    assert_string_equal(take_line(&line), want);
+    assert_memory_equal(rest, name, size);
+    assert_string_equal(rest + size, want);
     free(line);
 }
 
@@ -123,10 +128,9 @@ static void an_event_is_one_line(void **state)
 {
     vf_log_init("prog", VF_LOG_TEXT, VF_LOG_INFO);
     vf_log(VF_LOG_WARNING, "%s %d", "number", 7);
-    assert_text_line("prog warning: number 7");
+    assert_text_line("warning: number 7");
     vf_log(VF_LOG_INFO, "a\nb\x1B[31m\xE2\x80\xAE\xFF \xC3\xA9");
-    assert_text_line(
-        "prog info: a\\x0Ab\\x1B[31m\\xE2\\x80\\xAE\\xFF \xC3\xA9");
+    assert_text_line("info: a\\x0Ab\\x1B[31m\\xE2\\x80\\xAE\\xFF \xC3\xA9");
 }
 
 static void what_is_below_the_level_is_left_out(void **state)
@@ -138,14 +142,14 @@ static void what_is_below_the_level_is_left_out(void **state)
     assert_string_equal(nothing, "");
     free(nothing);
     vf_log(VF_LOG_ERROR, "y");
-    assert_text_line("prog error: y");
+    assert_text_line("error: y");
 }
 
 static void a_record_in_text_says_all_it_has(void **state)
 {
     vf_log_init("prog", VF_LOG_TEXT, VF_LOG_ERROR);
     vf_log_record(&record);
-    assert_text_line("prog error: create /prod/a\\x0Ab.json: EKEYREJECTED: "
+    assert_text_line("error: create /prod/a\\x0Ab.json: EKEYREJECTED: "
                      "no \"such\" token\\x0A\\x1B[31m [pid 77, HTTP 401, type "
                      "authentication_error, param x\\y, request id req-1]");
 }
@@ -158,7 +162,7 @@ static void a_record_in_text_leaves_out_what_it_has_not(void **state)
 
     vf_log_init("prog", VF_LOG_TEXT, VF_LOG_ERROR);
     vf_log_record(&plain);
-    assert_text_line("prog error: list /: ETIMEDOUT: late [pid 0]");
+    assert_text_line("error: list /: ETIMEDOUT: late [pid 0]");
 }
 
 static void a_record_of_what_did_not_fail_is_information(void **state)
@@ -169,7 +173,7 @@ static void a_record_of_what_did_not_fail_is_information(void **state)
 
     vf_log_init("prog", VF_LOG_TEXT, VF_LOG_INFO);
     vf_log_record(&done);
-    assert_text_line("prog info: unlink /a: done, late [pid 0]");
+    assert_text_line("info: unlink /a: done, late [pid 0]");
     vf_log_init("prog", VF_LOG_TEXT, VF_LOG_WARNING);
     vf_log_record(&done);
     char *nothing = take();
@@ -200,6 +204,9 @@ static void a_record_in_json_has_every_field(void **state)
     assert_int_equal(vf_json_int(number), 77);
     assert_true(vf_json_get(json, "http_status", &number));
     assert_int_equal(vf_json_int(number), 401);
+    assert_true(vf_json_get(json, "outcome_unknown", &number));
+    assert_int_equal(vf_json_type(number), VF_JSON_BOOL);
+    assert_false(vf_json_bool(number));
     vf_json_free(json);
 }
 
@@ -275,10 +282,10 @@ static void lines_of_several_threads_do_not_mix(void **state)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     char *all = take(), *position = all;
     for (char *line; (line = strsep(&position, "\n")) != NULL;) {
-        const char *message = strstr(line, " prog info: ");
+        const char *message = strstr(line, "] info: ");
 
         for (size_t i = 0; message != NULL && i < THREADS; i++)
-            counts[i] += strcmp(message + 12, words[i]) == 0;
+            counts[i] += strcmp(message + 8, words[i]) == 0;
     }
     for (size_t i = 0; i < THREADS; i++)
         assert_int_equal(counts[i], LINES);

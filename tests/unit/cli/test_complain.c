@@ -37,6 +37,8 @@ static void the_errno_is_told_where_it_is_news(void **state)
                                    .message = "f: No such file or directory"},
                 "f: No such file or directory");
     assert_says(&(struct vf_error){.code = EINVAL, .message = "bad"}, "bad");
+    assert_says(&(struct vf_error){.code = ECHILD, .message = "it failed"},
+                "it failed");
 }
 
 static void a_reply_is_told_with_its_status_and_request(void **state)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -27,7 +28,8 @@
 
 /* Run both parts of a daemon's start in processes of their own. Returns what
  * the first exits with; *ret_said is what it says on standard error. */
-static int start(void (*background)(int fd), char *ret_said, size_t said_size)
+static int start_with(int kept_fd, void (*background)(int fd), char *ret_said,
+                      size_t said_size)
 {
     FILE *said = tmpfile();
     int status, fd;
@@ -38,7 +40,7 @@ static int start(void (*background)(int fd), char *ret_said, size_t said_size)
     assert_true(first >= 0);
     if (first == 0) {
         (void)dup2(fileno(said), STDERR_FILENO);
-        if (vf_daemon_fork(&child, &fd, NULL) < 0)
+        if (vf_daemon_fork(kept_fd, &child, &fd, NULL) < 0)
             _exit(99);
         if (child > 0)
             _exit(vf_daemon_wait(child, fd));
@@ -51,6 +53,11 @@ static int start(void (*background)(int fd), char *ret_said, size_t said_size)
     (void)fclose(said);
     assert_true(WIFEXITED(status));
     return WEXITSTATUS(status);
+}
+
+static int start(void (*background)(int fd), char *ret_said, size_t said_size)
+{
+    return start_with(-1, background, ret_said, said_size);
 }
 
 static void report_success(int fd)
@@ -77,14 +84,56 @@ static void end_by_signal(int fd)
 }
 
 /* Where it must not be seen: descriptors of who started us, the terminal. */
-static void report_inheritance(int fd)
+static void report_inheritance_of(int fd, int kept_fd)
 {
     bool is_clean = getsid(0) == getpid();
 
     for (int other = 3; other < 200; other++)
-        if (other != fd && fcntl(other, F_GETFD) >= 0)
+        if (other != fd && (fcntl(other, F_GETFD) >= 0) != (other == kept_fd))
             is_clean = false;
     if (vf_daemon_report(fd, is_clean ? 0 : 1, is_clean ? "" : "unclean") < 0)
+        _exit(98);
+}
+
+static void report_inheritance(int fd)
+{
+    report_inheritance_of(fd, -1);
+}
+
+static void report_inheritance_of_3(int fd)
+{
+    report_inheritance_of(fd, 3);
+}
+
+static void report_inheritance_of_150(int fd)
+{
+    report_inheritance_of(fd, 150);
+}
+
+/* Whether what is in our environment is in that of who waits for us. */
+static bool has_parent_environment(void)
+{
+    char path[64], block[65536];
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/environ", (int)getppid());
+    int fd = open(path, O_RDONLY);
+    ssize_t size = fd >= 0 ? read(fd, block, sizeof(block)) : -1;
+    (void)close(fd);
+    if (size < 0)
+        _exit(96);
+    return memmem(block, (size_t)size, "FAKE_VAULTD", 11) != NULL ||
+           memmem(block, (size_t)size, "fake_vaultd", 11) != NULL;
+}
+
+/* Who waits is to forget it while it waits, and not only at its end. */
+static void report_parents_environment(int fd)
+{
+    int tries = 1000;
+
+    while (has_parent_environment() && --tries > 0)
+        (void)poll(NULL, 0, 10);
+    bool is_wiped = tries > 0 && getenv("FAKE_VAULTD") != NULL;
+    if (vf_daemon_report(fd, is_wiped ? 0 : 1, "") < 0)
         _exit(98);
 }
 
@@ -131,7 +180,7 @@ static void settle_without_any_place(int fd)
     if (setenv("XDG_STATE_HOME", "/proc/none", 1) < 0 || pipe(fds) < 0 ||
         dup2(fds[1], STDERR_FILENO) < 0)
         _exit(97);
-    settle(fd, true);
+    settle(fd, false);
 }
 
 static void the_user_sees_the_daemons_status_and_reason(void **state)
@@ -164,6 +213,34 @@ static void nothing_is_inherited_by_the_daemon(void **state)
     assert_int_equal(start(report_inheritance, said, sizeof(said)), 0);
     (void)close(fd);
     (void)close(150);
+}
+
+/* The first that could be kept, and one with others on both sides. */
+static void a_descriptor_that_is_wanted_is_kept(void **state)
+{
+    char said[256];
+    int fd = open("/dev/null", O_RDONLY);
+
+    assert_true(fd >= 0);
+    for (int other = 149; other <= 151; other++)
+        assert_int_equal(dup2(fd, other), other);
+    assert_true(dup2(fd, 3) == 3);
+    assert_int_equal(
+        start_with(150, report_inheritance_of_150, said, sizeof(said)), 0);
+    assert_int_equal(start_with(3, report_inheritance_of_3, said, sizeof(said)),
+                     0);
+    assert_int_equal(start_with(0, report_inheritance, said, sizeof(said)), 0);
+    for (int other = 149; other <= 151; other++)
+        (void)close(other);
+    (void)close(fd);
+}
+
+static void who_waits_forgets_the_environment(void **state)
+{
+    char said[256];
+
+    assert_non_null(getenv("FAKE_VAULTD"));
+    assert_int_equal(start(report_parents_environment, said, sizeof(said)), 0);
 }
 
 static void a_log_in_a_file_stays_and_the_rest_is_let_go(void **state)
@@ -221,7 +298,8 @@ static void without_syslog_the_log_is_a_file_of_our_own(void **state)
     assert_non_null(mkdtemp(root));
     assert_logged_to_own_file(root);
     assert_int_equal(start(settle_without_any_place, said, sizeof(said)), 0);
-    assert_string_equal(said, "");
+    assert_string_equal(said, "vaultfs: errors are logged nowhere: there is no "
+                              "syslog, and no place for a file\n");
     assert_int_equal(nftw(root, remove_entry, 4, FTW_DEPTH), 0);
 }
 
@@ -274,6 +352,8 @@ int main(void)
         cmocka_unit_test(the_user_sees_the_daemons_status_and_reason),
         cmocka_unit_test(a_daemon_that_dies_without_a_word_is_a_failure),
         cmocka_unit_test(nothing_is_inherited_by_the_daemon),
+        cmocka_unit_test(a_descriptor_that_is_wanted_is_kept),
+        cmocka_unit_test(who_waits_forgets_the_environment),
         cmocka_unit_test(a_log_in_a_file_stays_and_the_rest_is_let_go),
         cmocka_unit_test(without_syslog_the_log_is_a_file_of_our_own),
         cmocka_unit_test(where_syslog_is_the_log_goes_there),

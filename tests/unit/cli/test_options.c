@@ -65,6 +65,9 @@ static void what_is_not_given_has_its_default(void **state)
     assert_int_equal(options.concurrency, 16);
     assert_int_equal(options.rm, VF_RM_DELETE);
     assert_null(options.token_file);
+    assert_int_equal(options.token_fd, -1);
+    assert_int_equal(options.token_command_ms, 10000);
+    assert_int_equal(options.login, VF_LOGIN_ACCESS_TOKEN);
     assert_false(options.is_read_only);
     assert_int_equal(options.operands_count, 2);
     assert_string_equal(options.operands[0], "local");
@@ -229,12 +232,67 @@ static void a_comma_in_a_value_is_written_with_a_backslash(void **state)
 static void file_names_become_absolute(void **state)
 {
     char directory[PATH_MAX], expected[PATH_MAX + 8];
-    struct vf_options options = accept(VF_FOR_CHECK, "--token-file d/t");
+    struct vf_options options =
+        accept(VF_FOR_CHECK, "--token-file d/t --env-file d/t "
+                             "--service-account-key-file d/t --cacert d/t");
 
     assert_non_null(getcwd(directory, sizeof(directory)));
     (void)snprintf(expected, sizeof(expected), "%s/d/t", directory);
     assert_string_equal(options.token_file, expected);
+    assert_string_equal(options.env_file, expected);
+    assert_string_equal(options.key_file, expected);
+    assert_string_equal(options.cacert, expected);
     vf_options_done(&options);
+}
+
+/* 0 is a descriptor like any other, and not the same as none. */
+static void a_descriptor_is_a_number_from_0_on(void **state)
+{
+    struct vf_options options = accept(VF_FOR_MOUNT, "--token-fd 0 /mnt");
+
+    assert_int_equal(options.token_fd, 0);
+    vf_options_done(&options);
+    options = accept(VF_FOR_CHECK, "--token-fd=2147483647");
+    assert_int_equal(options.token_fd, INT_MAX);
+    vf_options_done(&options);
+    refuse(VF_FOR_MOUNT, "--token-fd -1", "--token-fd: not a number");
+    refuse(VF_FOR_MOUNT, "--token-fd 2147483648",
+           "--token-fd: must be at most 2147483647");
+    refuse(VF_FOR_MOUNT, "--token-fd 4294967296",
+           "--token-fd: must be at most 2147483647");
+    refuse(VF_FOR_MOUNT, "-o token-fd", "--token-fd needs a value: NUMBER");
+}
+
+static void a_command_may_come_from_fstab(void **state)
+{
+    struct vf_options options =
+        accept(VF_FOR_MOUNT, "-o token_command=a\\,b,token-command-timeout="
+                             "0.5,on-auth-expired=c=d,env-file=/e");
+
+    assert_string_equal(options.token_command, "a,b");
+    assert_int_equal(options.token_command_ms, 500);
+    assert_string_equal(options.on_auth_expired, "c=d");
+    assert_string_equal(options.env_file, "/e");
+    vf_options_done(&options);
+    refuse(VF_FOR_MOUNT, "--token-command ''",
+           "--token-command: the value is empty");
+    refuse(VF_FOR_MOUNT, "--token-command-timeout 0",
+           "--token-command-timeout: must be above 0");
+    refuse(VF_FOR_CHECK, "--on-auth-expired x",
+           "unknown option --on-auth-expired");
+}
+
+static void a_login_is_an_access_token_or_that_of_qodercli(void **state)
+{
+    struct vf_options options = accept(VF_FOR_MOUNT, "--auth access-token /m");
+
+    assert_int_equal(options.login, VF_LOGIN_ACCESS_TOKEN);
+    vf_options_done(&options);
+    options = accept(VF_FOR_CHECK, "--auth qodercli");
+    assert_int_equal(options.login, VF_LOGIN_QODERCLI);
+    vf_options_done(&options);
+    refuse(VF_FOR_CHECK, "--auth pt-canary",
+           "--auth: must be one of access-token|qodercli");
 }
 
 /* The help is made from the table, and each default in it must be accepted. */
@@ -289,6 +347,9 @@ int main(void)
         cmocka_unit_test(two_dashes_end_the_options_and_one_is_an_operand),
         cmocka_unit_test(a_comma_in_a_value_is_written_with_a_backslash),
         cmocka_unit_test(file_names_become_absolute),
+        cmocka_unit_test(a_descriptor_is_a_number_from_0_on),
+        cmocka_unit_test(a_command_may_come_from_fstab),
+        cmocka_unit_test(a_login_is_an_access_token_or_that_of_qodercli),
         cmocka_unit_test(each_dialect_is_chosen_by_its_word),
         cmocka_unit_test(help_names_the_options_of_its_command_only),
     };

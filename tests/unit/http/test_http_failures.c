@@ -297,18 +297,53 @@ static void answer_in_clear(struct server *server, int fd, unsigned index)
         (void)server_send(fd, "HTTP/1.1 400 Bad Request\r\n\r\n");
 }
 
-static void a_peer_without_tls_is_eproto(void **state)
+static void expect_no_tls(server_script *script, int code)
 {
-    struct server *server = server_start(answer_in_clear);
+    struct server *server = server_start(script);
     char url[64];
 
     (void)snprintf(url, sizeof(url), "https://127.0.0.1:%u",
                    server_port(server));
     struct vf_http *http = client_new(url);
     struct outcome outcome = client_get(http, "/");
-    expect_failure(&outcome, EPROTO, VF_HTTP_NOT_SENT);
+    expect_failure(&outcome, code, VF_HTTP_NOT_SENT);
     vf_http_free(http);
     server_stop(server);
+}
+
+static void a_peer_without_tls_is_eproto(void **state)
+{
+    expect_no_tls(answer_in_clear, EPROTO);
+}
+
+static void hear_and_close(struct server *server, int fd, unsigned index)
+{
+    char bytes[64];
+
+    (void)!recv(fd, bytes, sizeof(bytes), 0);
+}
+
+static void hear_and_reset(struct server *server, int fd, unsigned index)
+{
+    hear_and_close(server, fd, index);
+    server_reset(fd);
+}
+
+static void begin_a_record(struct server *server, int fd, unsigned index)
+{
+    static const char head[] = {22, 3, 3, 0, 122, 2};
+
+    hear_and_close(server, fd, index);
+    (void)send(fd, head, sizeof(head), MSG_NOSIGNAL);
+    (void)shutdown(fd, SHUT_WR);
+}
+
+/* It says nothing of whether the peer is to be believed. */
+static void a_connection_that_ends_in_the_handshake_is_eremoteio(void **state)
+{
+    expect_no_tls(hear_and_close, EREMOTEIO);
+    expect_no_tls(hear_and_reset, EREMOTEIO);
+    expect_no_tls(begin_a_record, EREMOTEIO);
 }
 
 /* A directory of our own with a socket's path in it. */
@@ -441,6 +476,7 @@ int main(void)
         cmocka_unit_test(what_connect_says_is_what_the_caller_gets),
         cmocka_unit_test(a_name_that_is_not_known_is_ehostunreach),
         cmocka_unit_test(a_peer_without_tls_is_eproto),
+        cmocka_unit_test(a_connection_that_ends_in_the_handshake_is_eremoteio),
         cmocka_unit_test_setup_teardown(
             a_unix_socket_serves_requests_on_one_connection, make_directory,
             remove_directory),

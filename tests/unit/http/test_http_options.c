@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -89,10 +90,49 @@ static void other_options_are_checked(void **state)
         .base_url = "http://any.test", .unix_socket = long_path}));
 }
 
+/* And never quoted: it may hold a password. A plain-http origin has none. */
+static void a_proxy_in_the_environment_is_checked(void **state)
+{
+    static const struct {
+        const char *proxy;
+        int result;
+    } cases[] = {
+        {"http://proxy.test:3128", 0},
+        {"http://u:sesame@proxy.test", 0},
+        {"https://proxy.test", 0},
+        {"socks5h://proxy.test", 0},
+        {"proxy.test:3128", 0},
+        {"", 0},
+        {"gopher://u:sesame@proxy.test", -EINVAL},
+        {"http://u:sesame@[::bad", -EINVAL},
+        {"http://u:sesame@proxy.test:99999", -EINVAL},
+        {"http://", -EINVAL},
+        {"sesame sesame", -EINVAL},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vf_http *http = NULL;
+        struct vf_error err = {0};
+
+        assert_int_equal(setenv("https_proxy", cases[i].proxy, 1), 0);
+        int result =
+            vf_http_new(&(struct vf_http_options){.base_url = "https://x.test"},
+                        &http, &err);
+        if (result != cases[i].result)
+            print_error("%s: %s\n", cases[i].proxy, err.message);
+        assert_int_equal(result, cases[i].result);
+        assert_null(strstr(err.message, "sesame"));
+        vf_http_free(http);
+        vf_http_free(client_new("http://localhost"));
+    }
+    assert_int_equal(unsetenv("https_proxy"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_base_url_is_checked),
+        cmocka_unit_test(a_proxy_in_the_environment_is_checked),
         cmocka_unit_test(other_options_are_checked),
     };
 

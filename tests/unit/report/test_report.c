@@ -254,6 +254,55 @@ static void the_status_has_every_number_once(void **state)
     vf_json_free(status);
 }
 
+/* What there is to see of an account in the status and in the metrics. */
+static void assert_token(struct vf_report *report,
+                         const struct vf_report_state *state,
+                         const char *expires_at, bool is_refused)
+{
+    char *text = render_state(report, "status", state), expected[32];
+    char *metrics = render_state(report, "metrics", state);
+    struct vf_json *status = parse(text, strlen(text)), *account = NULL;
+
+    assert_true(vf_json_get(status, "account", &account));
+    assert_string_equal(vf_json_get_string(account, "state"),
+                        state->token_state);
+    if (expires_at != NULL)
+        assert_string_equal(vf_json_get_string(account, "expires_at"),
+                            expires_at);
+    assert_int_equal(vf_json_count(account), expires_at != NULL ? 3 : 2);
+    (void)snprintf(expected, sizeof(expected), "\nvaultfs_token_refused %d\n",
+                   is_refused);
+    assert_non_null(strstr(metrics, expected));
+    assert_int_equal(
+        strstr(metrics, "\nvaultfs_token_expires_timestamp_seconds ") != NULL,
+        expires_at != NULL);
+    vf_json_free(status);
+    free(metrics);
+    free(text);
+}
+
+static void the_token_s_state_and_end_are_told_where_known(void **state)
+{
+    static const struct {
+        const char *token_state;
+        bool is_refused;
+    } cases[] = {
+        {"unused", false}, {"ok", false}, {"refused", true}, {"expired", true}};
+    struct vf_report_state told = usual;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        told.token_state = cases[i].token_state;
+        told.token_expires_s = 0;
+        assert_token(*state, &told, NULL, cases[i].is_refused);
+        told.token_expires_s = 1779117256;
+        assert_token(*state, &told, "2026-05-18T15:14:16Z",
+                     cases[i].is_refused);
+    }
+    char *metrics = render_state(*state, "metrics", &told);
+    assert_non_null(strstr(metrics, "_expires_timestamp_seconds 1779117256\n"));
+    free(metrics);
+}
+
 /* By the text exposition format: each metric has its HELP and TYPE, once,
  * before its samples, and a sample is a name, labels, a number. */
 static void the_metrics_are_in_prometheus_format(void **state)
@@ -355,6 +404,7 @@ int main(void)
         TEST(strange_text_stays_in_its_place),
         TEST(a_long_path_is_cut_and_not_kept_whole),
         TEST(the_status_has_every_number_once),
+        TEST(the_token_s_state_and_end_are_told_where_known),
         TEST(the_metrics_are_in_prometheus_format),
         TEST(kinds_of_failures_without_end_are_counted_together),
         TEST(threads_may_report_and_read_at_once),

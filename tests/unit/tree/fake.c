@@ -298,10 +298,28 @@ static void traits(void *self, struct vf_service_traits *ret)
     pthread_mutex_unlock(&fake->lock);
 }
 
+static void refresh(void *self)
+{
+    struct fake *fake = self;
+
+    pthread_mutex_lock(&fake->lock);
+    fake->refreshes++;
+    pthread_mutex_unlock(&fake->lock);
+}
+
+unsigned fake_refreshes(struct fake *fake)
+{
+    pthread_mutex_lock(&fake->lock);
+    unsigned count = fake->refreshes;
+    pthread_mutex_unlock(&fake->lock);
+    return count;
+}
+
 struct vf_service fake_service(struct fake *fake)
 {
     static const struct vf_service_ops ops = {
         .traits = traits,
+        .refresh = refresh,
         .list_vaults = list_vaults,
         .list_credentials = list_credentials,
         .create_vault = fake_create_vault,

@@ -58,6 +58,8 @@ void fake_set_list_takes_ms(struct fake *fake, int64_t ms);
 /* How many requests came; FAKE_OPS: of all kinds. */
 unsigned fake_count(struct fake *fake, enum fake_op op);
 void fake_reset_counts(struct fake *fake);
+/* How often it was told to look at its access again, which is no request. */
+unsigned fake_refreshes(struct fake *fake);
 /* The mutations in order, as "create a.json; delete vcred_1; ", to be freed. */
 char *fake_trace(struct fake *fake);
 

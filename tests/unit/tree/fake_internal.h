@@ -58,6 +58,7 @@ struct fake {
     enum fake_end end;
     unsigned pages; /* shown of lists that do not end */
     int64_t list_takes_ms;
+    unsigned refreshes;
     long now; /* seconds; goes on by one with each change */
     struct vf_buf trace;
 };

@@ -146,6 +146,21 @@ static void nothing_of_it_needs_the_service(void **state)
     assert_content(h, file_of(h, "status"), "credentials 0\n");
 }
 
+static void who_refuses_is_there(void **state)
+{
+    static const int codes[] = {EKEYREJECTED, EKEYEXPIRED, EACCES};
+    struct harness *h = *state;
+
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        fake_fail(h->fake, FAKE_LIST_VAULTS, FAKE_BEFORE, ETIMEDOUT);
+        assert_int_equal(look_up(h, h->root, "prod"), -ETIMEDOUT);
+        assert_content(h, file_of(h, "status"), "degraded");
+        fake_fail(h->fake, FAKE_LIST_VAULTS, FAKE_BEFORE, codes[i]);
+        assert_int_equal(look_up(h, h->root, "prod"), -codes[i]);
+        assert_content(h, file_of(h, "status"), "credentials 0\n");
+    }
+}
+
 static void what_is_known_is_counted(void **state)
 {
     struct harness *h = *state;
@@ -165,8 +180,11 @@ static void assert_refreshes(struct harness *h,
     fake_reset_counts(h->fake);
     assert_names(h, h->root, "prod ");
     assert_int_equal(fake_count(h->fake, FAKE_OPS), 0);
+    unsigned before = fake_refreshes(h->fake);
     assert_int_equal(refresh(h), 0);
+    assert_int_equal(fake_refreshes(h->fake), before + 1);
     assert_names(h, h->root, "prod ");
+    assert_int_equal(fake_refreshes(h->fake), before + 1);
     assert_int_equal(fake_count(h->fake, FAKE_OPS), 1);
 }
 
@@ -190,6 +208,12 @@ static int by_touching(struct harness *h)
     return vf_tree_touch(h->tree, file_of(h, "refresh"), NULL);
 }
 
+static int by_signal(struct harness *h)
+{
+    vf_tree_refresh(h->tree);
+    return 0;
+}
+
 /* The same on a mount that is read-only. */
 static void refresh_refreshes_in_every_way_to_touch_it(void **state)
 {
@@ -199,6 +223,7 @@ static void refresh_refreshes_in_every_way_to_touch_it(void **state)
     assert_refreshes(h, by_emptying);
     assert_refreshes(h, by_truncating);
     assert_refreshes(h, by_touching);
+    assert_refreshes(h, by_signal);
 }
 
 static void all_else_is_for_reading(void **state)
@@ -287,6 +312,7 @@ int main(void)
         TEST(each_open_reads_what_is_so_then),
         TEST(a_size_is_exact_when_it_is_asked_for),
         TEST(nothing_of_it_needs_the_service),
+        TEST(who_refuses_is_there),
         TEST(what_is_known_is_counted),
         TEST(refresh_refreshes_in_every_way_to_touch_it),
         cmocka_unit_test_setup_teardown(

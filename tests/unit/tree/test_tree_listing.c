@@ -268,7 +268,8 @@ static void r_down_what_was_listed_serves_until_stale_if_error(void **state)
 
 static void r_down_a_refusal_is_never_papered_over(void **state)
 {
-    static const int codes[] = {EKEYREJECTED, EACCES, EBADMSG, EINVAL, EPROTO};
+    static const int codes[] = {EKEYREJECTED, EKEYEXPIRED, ENOKEY, EACCES,
+                                EBADMSG,      EINVAL,      EPROTO};
     struct harness *h = *state;
 
     assert_int_equal(save(h, "a.json", SPEC), 0);
@@ -276,6 +277,28 @@ static void r_down_a_refusal_is_never_papered_over(void **state)
         fake_fail(h->fake, FAKE_LIST_CREDENTIALS, FAKE_BEFORE, codes[i]);
         vf_tree_refresh(h->tree);
         assert_int_equal(look_up(h, h->vault, "a.json"), -codes[i]);
+    }
+}
+
+/* The service is back, and refuses: that ends what the outage let be served. */
+static void r_down_a_refusal_ends_an_outage(void **state)
+{
+    static const int codes[] = {EKEYREJECTED, EKEYEXPIRED, EACCES};
+    struct harness *h = *state;
+
+    assert_int_equal(save(h, "a.json", SPEC), 0);
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        fake_fail(h->fake, FAKE_LIST_CREDENTIALS, FAKE_BEFORE, ETIMEDOUT);
+        harness_advance_ms(TTL_MS);
+        assert_int_equal(look_up(h, h->vault, "a.json"), 0);
+        fake_fail(h->fake, FAKE_LIST_CREDENTIALS, FAKE_BEFORE, codes[i]);
+        harness_advance_ms(TTL_MS);
+        assert_int_equal(look_up(h, h->vault, "a.json"), 0); /* and asks */
+        harness_wait_idle(h);
+        assert_int_equal(look_up(h, h->vault, "a.json"), -codes[i]);
+        assert_int_equal(look_up(h, h->vault, "a.json"), -codes[i]);
+        fake_fail(h->fake, FAKE_LIST_CREDENTIALS, FAKE_BEFORE, 0);
+        assert_int_equal(look_up(h, h->vault, "a.json"), 0);
     }
 }
 
@@ -436,6 +459,7 @@ int main(void)
         LISTED(r_fresh_a_rotation_is_not_undone_by_an_older_listing),
         LISTED(r_down_what_was_listed_serves_until_stale_if_error),
         LISTED(r_down_a_refusal_is_never_papered_over),
+        LISTED(r_down_a_refusal_ends_an_outage),
         FRESH(r_down_a_page_that_fails_is_no_shorter_listing),
         LISTED(a_vault_that_went_elsewhere_takes_its_names_along),
         LISTED(r_meta_a_reader_sees_one_version_whole),
