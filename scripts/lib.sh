@@ -16,10 +16,12 @@ test_packages=(
     python3 python3-pytest python3-pytest-xdist python3-hypothesis
     bash dash jq git rsync tar gzip grep sed coreutils findutils diffutils
     procps util-linux binutils curl strace mandoc perl)
-# The tools of tests/tools and tests/interop, as command:package. A machine that
-# cannot have one of them runs the other tests, and skips those that want it.
+# The tools of tests/tools, tests/interop and tests/access, as command:package. A
+# machine that cannot have one of them runs the other tests, and skips those
+# that want it.
 tool_packages=(
-    vim:vim nano:nano emacs:emacs-nox sponge:moreutils node:nodejs npm:npm)
+    vim:vim nano:nano emacs:emacs-nox sponge:moreutils node:nodejs npm:npm
+    openssl:openssl nginx:nginx-light)
 
 # Install those of the named Debian packages that are missing. When none is,
 # apt is not touched.
@@ -45,6 +47,14 @@ install_missing() {
     fi
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive bash -euo pipefail -c '
         log=$(mktemp)
+        # A server among them is for tests, which run their own: it must not
+        # start by itself.
+        policy=/usr/sbin/policy-rc.d
+        if [[ ! -e $policy ]]; then
+            trap "rm -f $policy" EXIT
+            printf "#!/bin/sh\nexit 101\n" >"$policy"
+            chmod 755 "$policy"
+        fi
         install() {
             apt-get -qq -o DPkg::Lock::Timeout=120 install \
                 --no-install-recommends -y "$@" >"$log" 2>&1

@@ -14,6 +14,7 @@ from .mount import Mount
 from .paths import VAULTD, VAULTFS, is_sanitized
 from .process import ends_within
 from .service import Service
+from .users import Machine
 
 # A call into a file system whose daemon hangs cannot be interrupted from here.
 # When a test takes longer than this, its daemons are killed: then the kernel
@@ -151,6 +152,28 @@ def home(tmp_path):
     home = Home(tmp_path / "home")
     yield home
     home.end()
+
+
+@pytest.fixture
+def machine():
+    """Where ordinary users may mount; see support.users."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    machine = Machine()
+    yield machine
+    machine.end()
+
+
+@pytest.fixture
+def nobody(machine):
+    """The ordinary user whose mounts a test is about."""
+    return machine.user("nobody")
+
+
+@pytest.fixture
+def stranger(machine):
+    """An ordinary user whom they do not concern."""
+    return machine.user("daemon")
 
 
 @pytest.fixture
