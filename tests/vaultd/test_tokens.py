@@ -2,8 +2,11 @@
 """Tokens are issued, shown once, and end: by time, or by being revoked."""
 
 import concurrent.futures
+import contextlib
 import datetime
 import itertools
+import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -17,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.process import wait_for  # noqa: E402
 
-from vaultd_server import ANTHROPIC, VAULTD, Client  # noqa: E402
+from vaultd_server import ANTHROPIC, EXCHANGE, VAULTD, Client  # noqa: E402
 
 READ, BOTH = ["vaults:read"], ["vaults:read", "vaults:write"]
 KINDS = ["token", "key"]
@@ -80,7 +83,8 @@ def test_the_token_alone_is_on_standard_output(vaultd, kind):
     ["--scope", ""], ["--scope", "vaults"], ["--scope", "vaults:read,"],
     ["--scope", "vaults:read;vaults:write"], ["--scope", "VAULTS:READ"],
     ["--name", "a\nb"], ["--name", "\x1b[31mred"], ["--name", "x" * 256],
-    ["--name", b"\xff"], ["--name"], ["--json"], ["surplus"], ["--data", ""]])
+    ["--name", b"\xff"], ["--name", "pt-" + "A" * 43], ["--name"], ["--json"],
+    ["surplus"], ["--data", ""]])
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_cannot_be_created_exits_1_and_makes_nothing(tmp_path, kind,
                                                           words):
@@ -119,14 +123,45 @@ def test_an_end_may_be_a_time_with_an_offset(vaultd):
     assert known["expires_at"] == "2099-12-31T21:59:59.5Z"
 
 
-def test_a_token_that_could_not_be_shown_is_good_for_nothing(vaultd):
-    with open("/dev/full", "wb") as full:
+def full_device():
+    return open("/dev/full", "wb")
+
+
+def pipe_that_nobody_reads():
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    return open(write_end, "wb")
+
+
+@pytest.mark.parametrize("output", [full_device, pipe_that_nobody_reads])
+def test_a_token_that_could_not_be_shown_is_good_for_nothing(vaultd, output):
+    with output() as stdout:
         done = subprocess.run([VAULTD, "token", "create", "--data", vaultd.data],
-                              stdout=full, stderr=subprocess.PIPE, text=True,
+                              stdout=stdout, stderr=subprocess.PIPE, text=True,
                               timeout=30)
     assert done.returncode == 2 and "standard output" in done.stderr
     (known,) = vaultd.issued()
     assert known["state"] == "revoked"
+
+
+@pytest.mark.parametrize("path, kind", [
+    ("/vaults", "token"), ("/api/v1/serviceToken/exchange", "key")])
+def test_one_revoked_before_the_body_was_there_does_nothing(client, path, kind):
+    vaultd = client.server
+    token, identity = vaultd.issue(kind=kind)
+    with contextlib.closing(vaultd.connect()) as connection:
+        body = json.dumps({"display_name": "late"} if kind == "token"
+                          else EXCHANGE).encode()
+        head = (f"POST {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+                f"Authorization: Bearer {token}\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n")
+        connection.connect()
+        connection.sock.sendall(head.encode())
+        assert connection.sock.recv(99).startswith(b"HTTP/1.1 100 ")
+        assert vaultd.command(kind, "revoke", identity).returncode == 0
+        connection.sock.sendall(body)
+        assert connection.sock.recv(99).startswith(b"HTTP/1.1 401 ")
+    assert client.get("/vaults").json["data"] == []
 
 
 # Scopes.
