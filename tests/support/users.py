@@ -11,6 +11,7 @@ keeps others out is the product.
 
 import functools
 import json
+import os
 import pwd
 import re
 import resource
@@ -19,7 +20,7 @@ import subprocess
 import tempfile
 
 from .paths import BUILD, environment
-from .process import ends_within, finish, spawn
+from .process import ends_within, finish, run, spawn
 from .service import DIALECTS
 from .specs import bearer, text
 
@@ -63,15 +64,28 @@ read -r _ || true
 """
 
 
+# Name spaces of its own, for a command that follows.
+ALONE = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork",
+         "--kill-child", "--mount-proc"]  # fmt: skip
+
+
+@functools.cache
+def why_no_machine():
+    """Why none can be made here, or None."""
+    if os.geteuid() != 0:
+        return "only root can become another user"
+    result = run([*ALONE, "true"])
+    return None if result else f"no name spaces can be made: {result.err.strip()}"
+
+
 class Machine:
     """Linux name spaces for mounts and processes; needs root."""
 
     def __init__(self):
         with tempfile.TemporaryDirectory() as top:
             self._process = subprocess.Popen(
-                ["unshare", "--mount", "--propagation", "private", "--pid", "--fork",
-                 "--kill-child", "--mount-proc", "bash", "-c", MAKE_MACHINE, "machine",
-                 top, str(BUILD / "fs"), *ORDINARY, "root"],
+                [*ALONE, "bash", "-c", MAKE_MACHINE, "machine", top, str(BUILD / "fs"),
+                 *ORDINARY, "root"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )  # fmt: skip
