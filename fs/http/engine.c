@@ -250,6 +250,7 @@ static void destroy(struct vf_http *http)
 {
     curl_multi_cleanup(http->multi);
     curl_share_cleanup(http->secret_connections);
+    vf_http_gate_forget(http);
     pthread_mutex_destroy(&http->lock);
     vf_http_origin_done(&http->origin);
     free(http);

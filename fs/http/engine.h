@@ -129,17 +129,25 @@ void vf_http_transfer_restart(struct vf_http_call *call);
 /* Free call->easy, which must not be in the multi any more, and forget. */
 void vf_http_transfer_end(struct vf_http_call *call);
 
+/* gate.c: as transfer.c */
+
+/* How the call's connection is made, and who says when it may be used. */
+void vf_http_gate_set(CURL *easy, struct vf_http_call *call);
+
+/* What is kept of the sockets, when libcurl has closed the last of them. */
+void vf_http_gate_forget(struct vf_http *http);
+
+/* For a callback that ends a call: why, a string that stays. Returns what stops
+ * libcurl before it sends. */
+int vf_http_gate_refuse(struct vf_http_call *call, int code, const char *why);
+
 /* failure.c */
 
-enum vf_http_stage {
-    VF_HTTP_CONNECTING, /* nothing was sent */
-    VF_HTTP_SENT,       /* something may have been */
-    VF_HTTP_ANSWERED    /* a line of a reply came */
-};
+#define VF_HTTP_NO_REPLY "the connection ended before the reply began"
 
-/* What libcurl's failure is to our callers, a positive errno. os_errno: of the
- * connection attempt, or 0. */
-int vf_http_failure_errno(CURLcode result, long os_errno,
-                          enum vf_http_stage stage);
+/* What libcurl's failure is to our callers, and the reason in words. In the
+ * engine thread only. */
+void vf_http_failure_explain(struct vf_http_call *call, CURLcode result,
+                             struct vf_error *ret_error);
 
 #endif

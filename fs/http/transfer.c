@@ -1,26 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A call as libcurl sees it.
- *
- * What may be sent, and when. libcurl repeats a request by itself when a
- * kept-alive connection turns out dead before the first byte of the reply, and
- * a server may well have acted upon the first one. So a body comes from a
- * callback that cannot be rewound, and every request passes before_sending()
- * just before its first byte goes out, also when it is repeated: a second
- * POST stops there. The same gate makes a request's fate certain: a call whose
- * caller has gone is not begun, and one that never passed was not sent.
- *
- * Connections that have ended. A server closes what is idle when it likes. When
- * it says so in TLS first, as most do, libcurl 7.88 sees bytes to be read,
- * takes the connection for alive, and the POST above stops with its fate
- * unknown. So the gate looks, too: nothing may be waiting to be read on an idle
- * HTTP/1.1 connection. If something is, nothing was sent, and the call starts
- * again.
- *
- * Who is behind a unix socket. A token must not go to whoever has put a socket
- * in our place, so the gate looks at the peer of a connection that this call
- * opened. A connection that it found open was opened by another call, which
- * looked: libcurl shares none that its opener did not bring through the gate.
+ * A call as libcurl sees it: what it sends and what comes back. gate.c decides
+ * whether it may.
  *
  * Copies of secrets. The token's header is made when the transfer begins and
  * wiped when it ends; the body is read straight from its locked memory into
@@ -34,165 +15,11 @@
 #include "reply.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 /* A reply's head, with all its interim replies and trailers. */
 #define HEADER_MAX (64 * 1024)
-
-/* Shorter than servers keep idle connections, so that they rarely close one
- * that we have just begun to use. */
-#define IDLE_MAX_S 30L
-
-/* A connection whose data nobody acknowledges is dead: without this, requests
- * that share one over HTTP/2 would go on choosing it for a quarter of an hour.
- */
-#define UNACKNOWLEDGED_MAX_MS 20000
-
-#define NO_REPLY "the connection ended before the reply began"
-
-static int refuse(struct vf_http_call *call, int code, const char *why)
-{
-    call->refused = code;
-    call->why = why;
-    return CURL_PREREQFUNC_ABORT;
-}
-
-static int close_socket(void *data, curl_socket_t fd)
-{
-    struct vf_http *http = data;
-    struct vf_http_socket *socket;
-
-    LIST_FOREACH(socket, &http->sockets, link)
-    {
-        if (socket->fd == fd)
-            break;
-    }
-    if (socket != NULL) {
-        LIST_REMOVE(socket, link);
-        free(socket);
-    }
-    return close(fd);
-}
-
-static bool keep_socket(struct vf_http *http, int fd)
-{
-    struct vf_http_socket *kept = malloc(sizeof(*kept));
-
-    if (kept == NULL)
-        return false;
-    kept->fd = fd;
-    LIST_INSERT_HEAD(&http->sockets, kept, link);
-    return true;
-}
-
-/* Close-on-exec, which libcurl's own sockets are not. */
-static curl_socket_t open_socket(void *data, curlsocktype purpose,
-                                 struct curl_sockaddr *address)
-{
-    struct vf_http_call *call = data;
-    unsigned limit = UNACKNOWLEDGED_MAX_MS;
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
-                    address->protocol);
-
-    if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE)
-            (void)refuse(call, ENOMEM, "no descriptor for a connection");
-        return CURL_SOCKET_BAD;
-    }
-    if (!keep_socket(call->http, fd)) {
-        (void)refuse(call, ENOMEM, "no memory for a connection");
-        (void)close(fd);
-        return CURL_SOCKET_BAD;
-    }
-    call->has_opened = true;
-    if (address->family == AF_UNIX)
-        call->socket = fd;
-    else
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit,
-                         sizeof(limit));
-    return fd;
-}
-
-static int check_peer(struct vf_http_call *call)
-{
-    struct ucred peer = {0};
-    socklen_t size = sizeof(peer);
-
-    if (getsockopt(call->socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-        return refuse(call, EACCES, "the socket's peer cannot be told");
-    if (peer.uid != 0 && peer.uid != geteuid())
-        return refuse(call, EACCES,
-                      "the socket's peer is neither root nor this user");
-    call->socket = -1;
-    return CURL_PREREQFUNC_OK;
-}
-
-static bool has_port(int fd, int port)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } own = {0};
-    socklen_t size = sizeof(own);
-
-    if (getsockname(fd, &own.any, &size) < 0)
-        return false;
-    if (own.any.sa_family == AF_INET)
-        return ntohs(own.v4.sin_port) == port;
-    return own.any.sa_family == AF_INET6 && ntohs(own.v6.sin6_port) == port;
-}
-
-/* The connection that a secret is about to go over, told by its own port, which
- * is all that libcurl tells. Where two have one, to different addresses, the
- * worst is a new connection, or a failure that the caller is told of. */
-static bool has_ended(const struct vf_http_call *call, int own_port)
-{
-    const struct vf_http_socket *socket;
-    char byte;
-
-    if (call->has_opened || !call->is_body_secret)
-        return false;
-    LIST_FOREACH(socket, &call->http->sockets, link)
-    {
-        if (has_port(socket->fd, own_port) &&
-            recv(socket->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
-            return true;
-    }
-    return false;
-}
-
-static int before_sending(void *data, char *peer_ip, char *own_ip,
-                          int peer_port, int own_port)
-{
-    struct vf_http_call *call = data;
-    struct vf_http *http = call->http;
-
-    if (call->socket >= 0 && check_peer(call) != CURL_PREREQFUNC_OK)
-        return CURL_PREREQFUNC_ABORT;
-    if (has_ended(call, own_port)) {
-        call->is_stale = true;
-        return CURL_PREREQFUNC_ABORT;
-    }
-    pthread_mutex_lock(&http->lock);
-    bool is_settled = call->is_settled;
-    bool is_repeated = call->is_begun;
-    if (!is_settled)
-        call->is_begun = true;
-    pthread_mutex_unlock(&http->lock);
-    if (is_settled)
-        return refuse(call, ECANCELED, "the caller has gone");
-    if (is_repeated && call->method == VF_HTTP_POST)
-        return refuse(call, EREMOTEIO, NO_REPLY);
-    atomic_fetch_add(&http->requests, 1);
-    return CURL_PREREQFUNC_OK;
-}
 
 static size_t read_body(char *buffer, size_t size, size_t count, void *data)
 {
@@ -223,7 +50,8 @@ static size_t take_header(char *line, size_t size, size_t count, void *data)
         call->is_head_whole = true;
     call->header_size += size;
     if (call->header_size > HEADER_MAX) {
-        (void)refuse(call, EBADMSG, "the reply's head is too large");
+        (void)vf_http_gate_refuse(call, EBADMSG,
+                                  "the reply's head is too large");
         return 0;
     }
     return size;
@@ -235,12 +63,12 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *data)
 
     size *= count;
     if (size > call->http->reply_max - call->text.size) {
-        (void)refuse(call, EBADMSG, "the reply is too large");
+        (void)vf_http_gate_refuse(call, EBADMSG, "the reply is too large");
         return 0;
     }
     vf_buf_append(&call->text, bytes, size);
     if (call->text.is_broken) {
-        (void)refuse(call, ENOMEM, "no memory for the reply");
+        (void)vf_http_gate_refuse(call, ENOMEM, "no memory for the reply");
         return 0;
     }
     return size;
@@ -295,20 +123,6 @@ static void set_origin(CURL *easy, struct vf_http_call *call)
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 }
 
-static void set_connection(CURL *easy, struct vf_http_call *call)
-{
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    /* A resolver that hangs is left to itself, not waited for. */
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_MAX_S);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, call->http);
-    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_sending);
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
-}
-
 static void set_request(CURL *easy, struct vf_http_call *call)
 {
     bool has_upload = call->method == VF_HTTP_POST || call->body != NULL;
@@ -353,7 +167,7 @@ int vf_http_transfer_begin(struct vf_http_call *call)
     if (call->easy == NULL)
         return -ENOMEM;
     set_origin(call->easy, call);
-    set_connection(call->easy, call);
+    vf_http_gate_set(call->easy, call);
     set_request(call->easy, call);
     set_reply(call->easy, call);
     return 0;
@@ -398,82 +212,11 @@ static bool take_reply(struct vf_http_call *call, struct vf_error *ret_error)
     return true;
 }
 
-/* In a TLS handshake libcurl has one result for a peer that cannot be agreed
- * with and for one that broke off; only its words tell them apart. */
-static bool is_cut_in_handshake(const struct vf_http_call *call,
-                                CURLcode result)
-{
-    static const char *const words[] = {
-        "SSL_connect: ", /* and the system's reason, or none: OpenSSL has none
-                            of its own */
-        "Recv failure",
-        "Send failure",
-    };
-    bool is_cut = false;
-
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        is_cut = is_cut || strstr(call->reason, words[i]) != NULL;
-    return is_cut && result == CURLE_SSL_CONNECT_ERROR;
-}
-
-/* Which proxy is used, if any, libcurl does not say: NO_PROXY decides. */
-static bool has_proxy(const struct vf_http_call *call)
-{
-    return call->http->origin.proxy[0] != '\0';
-}
-
-/* What a proxy answered instead of making a tunnel, or 0. */
-static long proxy_refusal(const struct vf_http_call *call)
-{
-    long status = 0;
-
-    curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &status);
-    return status / 100 != 2 ? status : 0;
-}
-
-/* The errno and the words for a failure. */
-static int explain(struct vf_http_call *call, CURLcode result,
-                   const char **ret_reason)
-{
-    enum vf_http_stage stage = call->has_reply  ? VF_HTTP_ANSWERED
-                               : call->is_begun ? VF_HTTP_SENT
-                                                : VF_HTTP_CONNECTING;
-    long os_errno = 0, refusal = proxy_refusal(call);
-
-    curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &os_errno);
-    int code = vf_http_failure_errno(result, os_errno, stage);
-    *ret_reason = call->reason;
-    if (call->refused != 0) {
-        code = call->refused;
-        *ret_reason = call->why;
-    } else if (refusal != 0) {
-        code = EHOSTUNREACH;
-        (void)snprintf(call->reason, sizeof(call->reason),
-                       "the proxy lets nothing through: it answered HTTP %ld",
-                       refusal);
-    } else if (is_cut_in_handshake(call, result)) {
-        code = EREMOTEIO;
-        *ret_reason = "the connection ended in the TLS handshake";
-    } else if (result == CURLE_COULDNT_CONNECT && !has_proxy(call)) {
-        /* libcurl's words name a host and port, also for a unix socket. */
-        *ret_reason = strerror(os_errno != 0 ? (int)os_errno : code);
-    } else if (result == CURLE_SEND_FAIL_REWIND) {
-        *ret_reason = NO_REPLY; /* it had to be sent again: refuse_rewind */
-    } else if (call->reason[0] == '\0') {
-        *ret_reason = curl_easy_strerror(result);
-    }
-    return code;
-}
-
 bool vf_http_transfer_judge(struct vf_http_call *call, CURLcode result,
                             struct vf_error *ret_error)
 {
-    const char *reason;
-
     if (result == CURLE_OK)
         return take_reply(call, ret_error);
-    int code = explain(call, result, &reason);
-    (void)vf_error_set(ret_error, code, "%s: %s", call->http->origin.name,
-                       reason);
+    vf_http_failure_explain(call, result, ret_error);
     return false;
 }
