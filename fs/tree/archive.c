@@ -172,6 +172,8 @@ static void apply_archive(struct vf_tree *tree, struct vf_job *job)
 
     if (node->listing != NULL)
         node->listing->is_going = false;
+    if (job->result < 0 && vf_listing_is_untouched(&job->error))
+        return;
     if (job->result < 0) {
         node->is_made_here = false; /* the next listing decides */
         vf_listing_distrust(tree, job->directory, job->name);

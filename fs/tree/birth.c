@@ -164,7 +164,7 @@ static void take_back(struct vf_tree *tree, const char *vault_id,
                              vault_id, second.message);
 }
 
-/* It is there, and nobody here has seen it. */
+/* It is there, and nobody here has seen it; or it is gone, and somebody may. */
 static void expire_root(struct vf_tree *tree)
 {
     pthread_mutex_lock(&tree->lock);
@@ -179,6 +179,7 @@ static void undo(struct vf_tree *tree, const struct vf_creation *creation,
 {
     if (!creation->was_sought) {
         take_back(tree, vault_id, err);
+        expire_root(tree);
         return;
     }
     expire_root(tree);

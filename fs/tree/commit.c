@@ -68,9 +68,11 @@ void vf_commit_drop_draft(struct vf_tree *tree, struct vf_commit_base *base)
 
 bool vf_commit_was_refused(const struct vf_error *err)
 {
-    return err->http_status == 0 && !err->is_unknown &&
-           (err->code == EINVAL || err->code == EFBIG || err->code == EEXIST ||
-            err->code == EOPNOTSUPP);
+    bool was_refused_here = err->http_status == 0 && !err->is_unknown &&
+                            (err->code == EINVAL || err->code == EFBIG ||
+                             err->code == EEXIST || err->code == EOPNOTSUPP);
+
+    return was_refused_here || vf_listing_is_untouched(err);
 }
 
 static const struct vf_commit_kind *kind_of(const struct vf_commit *commit)
@@ -438,7 +440,7 @@ static void apply_commit(struct vf_tree *tree, struct vf_job *job)
     if (job->result == 0)
         return;
     if (commit->is_made || commit->gone_count > 0 ||
-        !vf_commit_was_refused(&job->error))
+        commit->earlier.text != NULL || !vf_commit_was_refused(&job->error))
         distrust(tree, commit);
     if (!commit->is_made)
         vf_commit_drop_draft(tree, &commit->base);

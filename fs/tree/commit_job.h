@@ -33,8 +33,8 @@ void vf_commit_drop_draft(struct vf_tree *tree, struct vf_commit_base *base);
 /* Both, for `prepare` to end with a failure. */
 int vf_commit_give_up(struct vf_tree *tree, struct vf_commit_base *base,
                       int result);
-/* Whether a failure was found here, before anything was sent, so that what is
- * known of the directory is as true as it was. */
+/* Whether a failure was found here, before anything was sent, or was one of
+ * access, so that what is known of the directory is as true as it was. */
 bool vf_commit_was_refused(const struct vf_error *err);
 
 struct vf_commit_kind {

@@ -430,6 +430,12 @@ void vf_listing_distrust(struct vf_tree *tree, struct vf_node *directory,
         tree->watch.entry_changed(tree->watch.context, directory, name);
 }
 
+bool vf_listing_is_untouched(const struct vf_error *err)
+{
+    return !err->is_unknown &&
+           (err->code == EKEYREJECTED || err->code == EKEYEXPIRED);
+}
+
 void vf_listing_set_empty(struct vf_tree *tree, struct vf_node *directory)
 {
     struct vf_listing *listing = directory->listing;

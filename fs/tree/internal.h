@@ -253,6 +253,11 @@ void vf_listing_expire(struct vf_tree *tree, struct vf_node *directory);
  * that failed may have been acted upon all the same. */
 void vf_listing_distrust(struct vf_tree *tree, struct vf_node *directory,
                          const char *name);
+/* Whether a mutation that failed so leaves what listings say as true as it was:
+ * it had no access, so that nothing was done. All other refusals were made by a
+ * service that looked, and tell that a listing may not be true. Not to be asked
+ * of a mutation of several requests some of which were acted upon. */
+bool vf_listing_is_untouched(const struct vf_error *err);
 /* The listing of a vault that was made a moment ago is known: it is empty. */
 void vf_listing_set_empty(struct vf_tree *tree, struct vf_node *directory);
 

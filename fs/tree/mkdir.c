@@ -110,7 +110,7 @@ static void apply_mkdir(struct vf_tree *tree, struct vf_job *job)
         job->result = vf_birth_check(vault, job->name, &job->error);
     if (vault != NULL)
         mkdir->node = vf_node_ref(vault);
-    else
+    else if (!vf_listing_is_untouched(&job->error))
         vf_listing_distrust(tree, job->directory, job->name);
 }
 

@@ -423,6 +423,15 @@ static int check_pending(struct move_job *move)
     return 0;
 }
 
+/* With both requests begun, the first was acted upon, undone or not. */
+static bool is_untouched(const struct move_job *move)
+{
+    bool was_renamed = move->is_asked && move->is_target_asked;
+
+    return !was_renamed && !move->is_source_gone &&
+           vf_listing_is_untouched(&move->job.error);
+}
+
 static void apply_move(struct vf_tree *tree, struct vf_job *job)
 {
     struct move_job *move = (struct move_job *)job;
@@ -440,7 +449,7 @@ static void apply_move(struct vf_tree *tree, struct vf_job *job)
         if (job->result == -ENOMEM)
             (void)vf_error_set(&job->error, ENOMEM, "no memory to rename");
     }
-    if (job->result == 0)
+    if (job->result == 0 || is_untouched(move))
         return;
     drop_gone(tree, move);
     if (move->is_target_asked)

@@ -64,6 +64,8 @@ static void apply_remove(struct vf_tree *tree, struct vf_job *job)
 
     if (remove->node->listing != NULL)
         remove->node->listing->is_going = false;
+    if (job->result < 0 && vf_listing_is_untouched(&job->error))
+        return;
     if (job->result < 0) {
         remove->node->is_made_here = false; /* the next listing decides */
         vf_listing_distrust(tree, job->directory, job->name);
