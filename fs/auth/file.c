@@ -44,15 +44,11 @@ int vf_auth_file_init(struct vf_auth_file *file, const char *path,
     if (result < 0)
         return result;
     *file = (struct vf_auth_file){.path = absolute, .noun = noun};
-    pthread_mutex_init(&file->lock, NULL);
     return 0;
 }
 
 void vf_auth_file_done(struct vf_auth_file *file)
 {
-    if (file->path == NULL)
-        return;
-    pthread_mutex_destroy(&file->lock);
     free(file->path);
     file->path = NULL;
 }
@@ -79,21 +75,63 @@ static struct stat look_at(const char *path)
     return now;
 }
 
-static void note(struct vf_auth_file *file, const struct stat *now)
+bool vf_auth_file_has_changed(const struct vf_auth_file *file)
 {
-    pthread_mutex_lock(&file->lock);
-    file->seen = *now;
-    pthread_mutex_unlock(&file->lock);
+    const struct stat now = look_at(file->path);
+
+    return !is_same_file(&now, &file->seen);
 }
 
-bool vf_auth_file_has_changed(struct vf_auth_file *file)
+/* Both without links. */
+static bool is_within(const char *path, const char *directory)
 {
-    struct stat now = look_at(file->path);
+    size_t size = strlen(directory);
 
-    pthread_mutex_lock(&file->lock);
-    bool has_changed = !is_same_file(&now, &file->seen);
-    pthread_mutex_unlock(&file->lock);
-    return has_changed;
+    if (size > 0 && directory[size - 1] == '/') /* the root */
+        size--;
+    return strncmp(path, directory, size) == 0 &&
+           (path[size] == '/' || path[size] == '\0');
+}
+
+static bool leads_into(const char *path, const char *directory)
+{
+    char *real = realpath(path, NULL);
+    bool leads = real != NULL && is_within(real, directory);
+
+    free(real);
+    return leads;
+}
+
+/* The file may be a link that leads in, or one that leads out. */
+static int check_place(const struct vf_auth_file *file, const char *directory,
+                       struct vf_error *err)
+{
+    char *parent = strdup(file->path);
+
+    if (parent == NULL)
+        return vf_error_set(err, ENOMEM, "no memory");
+    strrchr(parent, '/')[1] = '\0';
+    bool is_hidden =
+        leads_into(parent, directory) || leads_into(file->path, directory);
+    free(parent);
+    if (is_hidden)
+        return vf_error_set(err, EINVAL,
+                            "the %s %s would be hidden by the mount at %s: "
+                            "keep it elsewhere",
+                            file->noun, file->path, directory);
+    return 0;
+}
+
+int vf_auth_file_check_place(const struct vf_auth_file *file,
+                             const char *mountpoint, struct vf_error *err)
+{
+    char *directory = realpath(mountpoint, NULL);
+
+    if (directory == NULL)
+        return errno == ENOMEM ? vf_error_set(err, ENOMEM, "no memory") : 0;
+    int result = check_place(file, directory, err);
+    free(directory);
+    return result;
 }
 
 /* Looks at what was opened, not at the path, which may change in between. */
@@ -170,7 +208,7 @@ static int read_open(struct vf_auth_file *file, int fd, size_t max,
     if (fstat(fd, &now) < 0)
         return vf_error_set(err, errno, "cannot look at the %s %s: %s",
                             file->noun, file->path, strerror(errno));
-    note(file, &now);
+    file->seen = now;
     int result = check_file(file, &now, err);
     if (result == 0)
         result = vf_secret_new(0, &secret, err);
@@ -194,7 +232,7 @@ int vf_auth_file_read(struct vf_auth_file *file, size_t max,
     if (fd < 0) {
         int code = errno;
 
-        note(file, &before);
+        file->seen = before;
         return vf_error_set(err, code, "cannot open the %s %s: %s", file->noun,
                             file->path, strerror(code));
     }

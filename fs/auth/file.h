@@ -8,7 +8,6 @@
 
 #include "vaultfs/error.h"
 
-#include <pthread.h>
 #include <sys/stat.h>
 
 struct vf_secret;
@@ -17,9 +16,7 @@ struct vf_auth_file {
     char *path;        /* owned, absolute */
     const char *noun;  /* "token file"; static, for messages */
     bool allows_group; /* to read what is root's */
-    pthread_mutex_t lock;
-    struct stat seen; /* as it was last read; zeroed: not there. Guarded by
-                         lock */
+    struct stat seen;  /* as it was last read; zeroed: not there */
 };
 
 /* *ret is freed with free(). Paths are not resolved: a symbolic link may point
@@ -43,8 +40,14 @@ VF_MUST_CHECK int vf_auth_file_read(struct vf_auth_file *file, size_t max,
                                     struct vf_error *err);
 
 /* Whether it is another than the last vf_auth_file_read() found, whatever came
- * of that. Thread-safe; costs one stat(2). */
-bool vf_auth_file_has_changed(struct vf_auth_file *file);
+ * of that. Costs one stat(2), which takes as long as its disk does. */
+bool vf_auth_file_has_changed(const struct vf_auth_file *file);
+
+/* -EINVAL when the file, or the link that it is, lies at or below the mount
+ * point, which would hide it. A mount point that is not there hides nothing. */
+VF_MUST_CHECK int vf_auth_file_check_place(const struct vf_auth_file *file,
+                                           const char *mountpoint,
+                                           struct vf_error *err);
 
 /* Append all that can be read; -EINVAL when that is more than max bytes. noun
  * and name say where from, in messages. Blocks as the descriptor does. */

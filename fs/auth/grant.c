@@ -55,9 +55,10 @@ static int read_life(const struct vf_json *value, int64_t asked_s, int64_t *ret,
 
     if (result < 0)
         return result;
-    if (life > LIFE_MAX_S)
-        life = LIFE_MAX_S;
-    *ret = life > 0 ? asked_s + life : LONG_AGO_S;
+    if (life <= 0)
+        return vf_error_set_param(err, EINVAL, "expires_in",
+                                  "expires_in is not positive");
+    *ret = asked_s + (life < LIFE_MAX_S ? life : LIFE_MAX_S);
     return 0;
 }
 

@@ -122,15 +122,12 @@ static void end_access(struct vf_auth_life *life, const struct vf_error *why)
                            what, why->message);
     else if (life->can_change)
         (void)vf_error_set(&life->ended, code,
-                           "the access token %s, and %s has no better one: put "
-                           "a new one there, and access is back without a new "
-                           "mount",
+                           "the access token %s, and %s has no better one",
                            what, life->source);
     else
         (void)vf_error_set(&life->ended, code,
                            "the access token %s, and %s is read only at the "
-                           "start: mount again with a new token, or with a "
-                           "token file, which is read again when it changes",
+                           "start",
                            what, life->source);
     tell_hook(life);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "file.h"
 #include "vaultfs/clock.h"
 #include "vaultfs/secret.h"
 #include "vaultfs/text.h"
@@ -90,6 +91,16 @@ int vf_auth_source_missing(const char *const *names, const char *env_file,
     return result;
 }
 
+static int check_place(struct vf_auth_source *source, const char *mountpoint,
+                       struct vf_error *err)
+{
+    const struct vf_auth_file *file = base_of(source)->file;
+
+    if (file == NULL || mountpoint == NULL)
+        return 0;
+    return vf_auth_file_check_place(file, mountpoint, err);
+}
+
 int vf_auth_source_find(const struct vf_auth_options *options,
                         struct vf_auth_source **ret, struct vf_error *err)
 {
@@ -97,12 +108,15 @@ int vf_auth_source_find(const struct vf_auth_options *options,
         struct vf_auth_source *source = NULL;
         int result = vf_auth_kinds[i]->find(options, &source, err);
 
+        if (result == 0 && source == NULL)
+            continue;
+        if (result == 0)
+            result = check_place(source, options->mountpoint, err);
         if (result < 0)
-            return result;
-        if (source != NULL) {
+            vf_auth_source_free(source);
+        else
             *ret = source;
-            return 0;
-        }
+        return result;
     }
     return vf_auth_source_missing(options->default_env, NULL, err);
 }
@@ -181,11 +195,12 @@ int vf_auth_source_read(struct vf_auth_source *source,
     return result;
 }
 
-bool vf_auth_source_has_changed(struct vf_auth_source *source)
+bool vf_auth_source_has_changed(const struct vf_auth_source *source)
 {
-    const struct vf_auth_source_base *base = base_of(source);
+    const struct vf_auth_source_base *base = base_of_const(source);
 
-    return base->kind->has_changed != NULL && base->kind->has_changed(source);
+    return base->can_change && base->file != NULL &&
+           vf_auth_file_has_changed(base->file);
 }
 
 bool vf_auth_source_can_change(const struct vf_auth_source *source)

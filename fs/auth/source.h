@@ -2,8 +2,8 @@
  *
  * The table of token sources. A new source is one more row and one more file.
  *
- * A source belongs to one thread at a time, but for cancel() and has_changed(),
- * and for what the first read settles: that is constant from then on.
+ * A source belongs to one thread at a time, but for cancel(), and for what the
+ * first read settles: that is constant from then on.
  */
 #ifndef VF_AUTH_SOURCE_H
 #define VF_AUTH_SOURCE_H
@@ -22,6 +22,7 @@ struct vf_auth_reading {
 /* Each kind has a struct of this name, which begins with a struct
  * vf_auth_source_base. */
 struct vf_auth_source;
+struct vf_auth_file;
 
 struct vf_auth_kind {
     /*
@@ -36,9 +37,6 @@ struct vf_auth_kind {
      * Blocks. -ECANCELED after cancel(). */
     int (*read)(struct vf_auth_source *source, struct vf_auth_reading *ret,
                 struct vf_error *err);
-    /* Whether a file of the source is another than when it was last read.
-     * Thread-safe; cheap: it is called for each request. NULL: no file. */
-    bool (*has_changed)(struct vf_auth_source *source);
     /* End a read that blocks, now and for ever. From any thread. NULL: none
      * blocks. */
     void (*cancel)(struct vf_auth_source *source);
@@ -50,12 +48,15 @@ struct vf_auth_kind {
 
 struct vf_auth_source_base {
     const struct vf_auth_kind *kind;
-    char *description; /* owned; for people: "token file /path" */
-    bool can_change;   /* read again, it may have another token. Both are
-                          settled by the first read */
+    const struct vf_auth_file *file; /* borrowed from the kind's own, which
+                                        watches it; NULL: there is none */
+    char *description;               /* owned; for people: "token file /path" */
+    bool can_change; /* read again, it may have another token. Both are
+                        settled by the first read */
 };
 
-/* The first row that is configured. -ENOKEY as vf_auth_new() when none is. */
+/* The first row that is configured. -ENOKEY as vf_auth_new() when none is;
+ * -EINVAL when the mount would hide its file. */
 VF_MUST_CHECK int vf_auth_source_find(const struct vf_auth_options *options,
                                       struct vf_auth_source **ret,
                                       struct vf_error *err);
@@ -64,7 +65,10 @@ VF_MUST_CHECK int vf_auth_source_find(const struct vf_auth_options *options,
 VF_MUST_CHECK int vf_auth_source_read(struct vf_auth_source *source,
                                       struct vf_auth_reading *ret,
                                       struct vf_error *err);
-bool vf_auth_source_has_changed(struct vf_auth_source *source);
+
+/* Whether its file, if it has one, is another than when it was last read. Cheap
+ * as a rule, as it is called for each request; but it may block for ever. */
+bool vf_auth_source_has_changed(const struct vf_auth_source *source);
 bool vf_auth_source_can_change(const struct vf_auth_source *source);
 bool vf_auth_source_reads_environment(const struct vf_auth_source *source);
 const char *vf_auth_source_description(const struct vf_auth_source *source);

@@ -55,6 +55,8 @@ static int fill(struct vf_auth_source *source, const char *const *names,
         return vf_error_set(err, ENOMEM, "no memory");
     if (env_file != NULL)
         result = vf_auth_file_init(&source->file, env_file, "env file", err);
+    if (source->file.path != NULL)
+        source->base.file = &source->file;
     if (result == 0)
         result = vf_auth_source_describe(source, err, "environment variable %s",
                                          names[0]);
@@ -227,11 +229,6 @@ static int read_token(struct vf_auth_source *source,
                                  : read_again(source, &ret->token, err);
 }
 
-static bool has_changed(struct vf_auth_source *source)
-{
-    return source->base.can_change && vf_auth_file_has_changed(&source->file);
-}
-
 static void free_source(struct vf_auth_source *source)
 {
     vf_auth_file_done(&source->file);
@@ -242,7 +239,6 @@ static void free_source(struct vf_auth_source *source)
 const struct vf_auth_kind vf_auth_token_env = {
     .find = find_named,
     .read = read_token,
-    .has_changed = has_changed,
     .free = free_source,
     .reads_environment = true,
 };
@@ -250,7 +246,6 @@ const struct vf_auth_kind vf_auth_token_env = {
 const struct vf_auth_kind vf_auth_default_env = {
     .find = find_default,
     .read = read_token,
-    .has_changed = has_changed,
     .free = free_source,
     .reads_environment = true,
 };

@@ -30,6 +30,7 @@ static int make_source(const struct vf_auth_kind *kind, const char *path,
     if (source == NULL)
         return vf_error_set(err, ENOMEM, "no memory");
     source->base.can_change = true;
+    source->base.file = &source->file;
     int result = vf_auth_file_init(&source->file, path, noun, err);
     if (result == 0)
         result =
@@ -82,11 +83,6 @@ static int read_file(struct vf_auth_source *source, struct vf_auth_reading *ret,
     return vf_auth_file_read(&source->file, VF_AUTH_LINE_MAX, &ret->token, err);
 }
 
-static bool has_changed(struct vf_auth_source *source)
-{
-    return vf_auth_file_has_changed(&source->file);
-}
-
 static void free_source(struct vf_auth_source *source)
 {
     vf_auth_file_done(&source->file);
@@ -96,13 +92,11 @@ static void free_source(struct vf_auth_source *source)
 const struct vf_auth_kind vf_auth_token_file = {
     .find = find_token_file,
     .read = read_file,
-    .has_changed = has_changed,
     .free = free_source,
 };
 
 const struct vf_auth_kind vf_auth_credential = {
     .find = find_credential,
     .read = read_file,
-    .has_changed = has_changed,
     .free = free_source,
 };

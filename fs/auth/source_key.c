@@ -78,6 +78,7 @@ static int fill(struct vf_auth_source *source,
     static const char noun[] = "service account key file";
 
     source->base.can_change = true;
+    source->base.file = &source->file;
     int result = vf_auth_file_init(&source->file, options->key_file, noun, err);
     if (result == 0)
         result = copy_exchange(source, options->exchange, err);
@@ -198,13 +199,17 @@ static void copy_told(char *field, size_t field_size,
         vf_auth_strike_copy(field, field_size, text, strlen(text), key);
 }
 
+static const char *origin_of(const struct vf_auth_source *source)
+{
+    return source->unix_socket != NULL ? source->unix_socket : source->base_url;
+}
+
 /* What the status says by itself. */
 static void explain(const struct vf_auth_source *source,
                     const struct vf_http_reply *reply, int code,
                     const struct vf_secret *key, char *ret, size_t ret_size)
 {
-    const char *origin =
-        source->unix_socket != NULL ? source->unix_socket : source->base_url;
+    const char *origin = origin_of(source);
     char location[sizeof(reply->location)];
 
     vf_auth_strike_copy(location, sizeof(location), reply->location,
@@ -249,27 +254,40 @@ static int refuse(const struct vf_auth_source *source,
     return result;
 }
 
+/* What is wrong with it is the exchange's fault, and not the key file's. */
+static int read_grant(const struct vf_auth_source *source,
+                      const struct vf_http_reply *reply, int64_t asked_s,
+                      struct vf_auth_reading *ret, struct vf_error *err)
+{
+    struct vf_auth_reading reading = {0};
+    struct vf_error reason;
+    int result = vf_auth_grant_parse(reply->body, reply->body_size, asked_s,
+                                     &reading, &reason);
+
+    if (result == 0)
+        result =
+            vf_auth_source_check(reading.token, "token", "it", NULL, &reason);
+    if (result == 0) {
+        *ret = reading;
+        return 0;
+    }
+    vf_secret_unref(reading.token);
+    return vf_error_set_param(
+        err, reason.code == EINVAL ? EBADMSG : reason.code, reason.param,
+        "%s: what the exchange at %s answered cannot be used: %s",
+        source->base.description, origin_of(source), reason.message);
+}
+
 /* Wipes the reply's body. */
 static int take_reply(const struct vf_auth_source *source,
                       struct vf_http_reply *reply, int64_t asked_s,
                       const struct vf_secret *key, struct vf_auth_reading *ret,
                       struct vf_error *err)
 {
-    struct vf_error reason;
-    int result;
+    int result = reply->status == 200 || reply->status == 201
+                     ? read_grant(source, reply, asked_s, ret, err)
+                     : refuse(source, reply, key, err);
 
-    if (reply->status != 200 && reply->status != 201) {
-        result = refuse(source, reply, key, err);
-    } else {
-        result = vf_auth_grant_parse(reply->body, reply->body_size, asked_s,
-                                     ret, &reason);
-        if (result < 0)
-            result = vf_error_set_param(
-                err, reason.code == EINVAL ? EBADMSG : reason.code,
-                reason.param,
-                "%s: the reply of the exchange cannot be read: %s",
-                source->base.description, reason.message);
-    }
     vf_wipe(reply->body, reply->body_size);
     vf_http_reply_done(reply);
     return result;
@@ -307,11 +325,6 @@ static int read_token(struct vf_auth_source *source,
     return result;
 }
 
-static bool has_changed(struct vf_auth_source *source)
-{
-    return vf_auth_file_has_changed(&source->file);
-}
-
 static void cancel(struct vf_auth_source *source)
 {
     pthread_mutex_lock(&source->lock);
@@ -334,7 +347,6 @@ static void free_source(struct vf_auth_source *source)
 const struct vf_auth_kind vf_auth_key_file = {
     .find = find,
     .read = read_token,
-    .has_changed = has_changed,
     .cancel = cancel,
     .free = free_source,
 };

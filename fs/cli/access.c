@@ -165,6 +165,8 @@ int vf_access_open(const struct vf_client *client,
         .source = client->source->name,
         .sink = user->sink,
         .sink_context = user->sink_context,
+        .found = user->found,
+        .found_context = user->found_context,
     };
     int result = vf_auth_new(&auth, ret, err);
     free(exchange_url);

@@ -30,8 +30,11 @@ const struct vf_manner *vf_access_manner(unsigned dialect);
 /* Whom a token is for. */
 struct vf_access_user {
     const char *mountpoint; /* NULL: there is none */
-    vf_record_sink *sink;   /* as of struct vf_auth_options */
+    /* As of struct vf_auth_options. */
+    vf_record_sink *sink;
     void *sink_context;
+    void (*found)(void *context, const char *description);
+    void *found_context;
 };
 
 /*

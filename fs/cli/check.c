@@ -17,7 +17,8 @@
 struct check {
     const struct vf_options *options; /* borrowed */
     struct vf_client client;
-    struct vf_buf service; /* its text, owned */
+    struct vf_buf service; /* texts of the finding, owned */
+    struct vf_buf token_source;
     struct vf_finding finding;
 };
 
@@ -25,6 +26,15 @@ struct check {
 static void take_record(void *context, const struct vf_record *record)
 {
     (void)vf_complain(VF_EXIT_SERVICE, record->error);
+}
+
+/* Also when there is no token in it. */
+static void note_source(void *context, const char *description)
+{
+    struct check *check = context;
+
+    vf_buf_puts(&check->token_source, description);
+    check->finding.token_source = check->token_source.data;
 }
 
 static void print(struct vf_buf *text)
@@ -51,12 +61,11 @@ static void note_service(struct check *check)
     check->finding.dialect = client->dialect;
 }
 
-static void note_token(struct check *check)
+static void note_end(struct check *check)
 {
     struct vf_auth_status status;
 
     vf_auth_status(check->client.auth, &status);
-    check->finding.token_source = vf_auth_source(check->client.auth);
     check->finding.expires_s = status.expires_s;
 }
 
@@ -99,7 +108,11 @@ static enum vf_exit say(const struct check *check, enum vf_exit status)
 
 static enum vf_exit run(struct check *check)
 {
-    static const struct vf_access_user user = {.sink = take_record};
+    const struct vf_access_user user = {
+        .sink = take_record,
+        .found = note_source,
+        .found_context = check,
+    };
     struct vf_client *client = &check->client;
     struct vf_buf out = VF_BUF_INIT;
     enum vf_exit status =
@@ -110,7 +123,7 @@ static enum vf_exit run(struct check *check)
 
     note_service(check);
     if (client->auth != NULL)
-        note_token(check);
+        note_end(check);
     if (!check->options->is_json) {
         vf_finding_put_question(&check->finding, &out);
         print(&out);
@@ -138,6 +151,7 @@ enum vf_exit vf_command_check(const struct vf_options *options)
     status = say(&check, run(&check));
     vf_client_close(&check.client);
     vf_buf_free(&check.service);
+    vf_buf_free(&check.token_source);
     vf_source_done(&source);
     return status;
 }

@@ -3,6 +3,7 @@
 
 #include "client.h"
 #include "daemon.h"
+#include "interrupt.h"
 #include "keeper.h"
 #include "options.h"
 #include "place.h"
@@ -319,8 +320,8 @@ static enum vf_exit run_in_background(struct job *job)
     struct vf_error err = {0};
     pid_t child;
 
-    if (vf_daemon_fork(vf_access_descriptor(job->options), &child,
-                       &job->report_fd, &err) < 0)
+    if (vf_interrupt_fork(vf_access_descriptor(job->options), &child,
+                          &job->report_fd, &err) < 0)
         return vf_complain(VF_EXIT_LOCAL, &err);
     if (child > 0)
         return (enum vf_exit)vf_daemon_wait(child, job->report_fd);
@@ -335,7 +336,7 @@ static int find_mountpoint(struct job *job, const char *operand,
     struct stat st;
     int result = vf_command_resolve(operand, &job->mountpoint, err);
 
-    if (result == -ENOENT && mkdir(operand, 0700) == 0) {
+    if (result == -ENOENT && vf_interrupt_mkdir(operand) == 0) {
         job->is_mountpoint_made = true;
         result = vf_command_resolve(operand, &job->mountpoint, err);
     }
@@ -354,6 +355,7 @@ enum vf_exit vf_command_mount(const struct vf_options *options)
     enum vf_exit status;
 
     vf_secret_harden_process();
+    vf_interrupt_catch();
     if (vf_access_check(options, &err) < 0)
         return vf_complain(VF_EXIT_SERVICE, &err);
     if (vf_source_parse(last > 0 ? options->operands[0] : NULL, &job.source,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 
+#include "option_table.h"
+
 #include "vaultfs/text.h"
 
 #include <ctype.h>
@@ -9,99 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum kind {
-    FLAG,    /* bool */
-    TEXT,    /* char * */
-    PATH,    /* char *, made absolute */
-    SECONDS, /* int64_t, in ms; may have a fraction */
-    COUNT,   /* int64_t */
-    CHOICE,  /* unsigned, the place in value_name */
-    LIST     /* -o: other options, separated by commas */
-};
-
-struct option {
-    const char *name;
-    char letter; /* '\0': none */
-    enum kind kind;
-    unsigned commands;
-    size_t offset;
-    const char *value_name; /* for the help; for CHOICE the choices */
-    const char *initial;    /* NULL: false or NULL */
-    int64_t min;            /* of SECONDS (in ms) and COUNT */
-    int64_t max;
-    const char *help;
-};
-
-/* What an option does stands there in the help, below a longer option. */
-#define HELP_COLUMN 34
-
-#define AT(field) offsetof(struct vf_options, field)
-#define YEAR_MS (INT64_C(366) * 24 * 60 * 60 * 1000)
-#define SERVICE (VF_FOR_MOUNT | VF_FOR_CHECK)
-#define ANY                                                                    \
-    (SERVICE | VF_FOR_UMOUNT | VF_FOR_STATUS | VF_FOR_WHY | VF_FOR_REFRESH)
-
-#define OR_WORD(name, word) "|" word
-
-static const struct option table[] = {
-    {"foreground", 'f', FLAG, VF_FOR_MOUNT, AT(is_foreground),
-     .help = "stay in the foreground; the log goes to standard error"},
-    {"debug", 'd', FLAG, VF_FOR_MOUNT, AT(is_debug),
-     .help = "trace every FUSE operation; implies -f"},
-    {"options", 'o', LIST, VF_FOR_MOUNT, 0, "NAME[=VALUE],...",
-     .help = "any of the options below, as in fstab"},
-    {"lazy", 'l', FLAG, VF_FOR_UMOUNT, AT(is_lazy),
-     .help = "detach now, even when files are open"},
-    {"dialect", 0, CHOICE, SERVICE, AT(dialect), &("" VF_DIALECTS(OR_WORD))[1],
-     "auto", .help = "the service's form of the API"},
-    {"token-file", 0, PATH, SERVICE, AT(token_file), "FILE",
-     .help = "read the access token from a file that only you can read"},
-    {"token-fd", 0, COUNT, SERVICE, AT(token_fd), "NUMBER", .max = INT_MAX,
-     .help = "read it from this descriptor, once: 0 is standard input"},
-    {"token-command", 0, TEXT, SERVICE, AT(token_command), "COMMAND",
-     .help = "run this in a shell; it prints the access token"},
-    {"token-command-timeout", 0, SECONDS, SERVICE, AT(token_command_ms),
-     "SECONDS", "10", 1, YEAR_MS, "how long that command may take"},
-    {"service-account-key-file", 0, PATH, SERVICE, AT(key_file), "FILE",
-     .help = "read a service account's key, and exchange it for tokens"},
-    {"exchange-url", 0, TEXT, SERVICE, AT(exchange_url), "URL",
-     .help = "where keys are exchanged, if not at the usual place"},
-    {"token-env", 0, TEXT, SERVICE, AT(token_env), "NAME",
-     .help = "take the access token from this environment variable"},
-    {"env-file", 0, PATH, SERVICE, AT(env_file), "FILE",
-     .help = "NAME=VALUE lines that come before the environment"},
-    {"auth", 0, CHOICE, SERVICE, AT(login), "access-token|qodercli",
-     "access-token", .help = "how to show who you are"},
-    {"ttl", 0, SECONDS, VF_FOR_MOUNT, AT(ttl_ms), "SECONDS", "5", 0, YEAR_MS,
-     "how long a listing is taken as true"},
-    {"stale-if-error", 0, SECONDS, VF_FOR_MOUNT, AT(stale_if_error_ms),
-     "SECONDS", "300", 0, YEAR_MS,
-     "how long a listing serves while the service is down"},
-    {"timeout", 0, SECONDS, SERVICE, AT(timeout_ms), "SECONDS", "30", 1,
-     YEAR_MS, "how long a request may take"},
-    {"concurrency", 0, COUNT, VF_FOR_MOUNT, AT(concurrency), "NUMBER", "16", 1,
-     256, "requests in flight at once"},
-    {"cacert", 0, PATH, SERVICE, AT(cacert), "FILE",
-     .help = "trust the certificates in a PEM file, not the system's"},
-    {"ro", 0, FLAG, VF_FOR_MOUNT, AT(is_read_only),
-     .help = "refuse every change (EROFS)"},
-    {"rm", 0, CHOICE, VF_FOR_MOUNT, AT(rm), "delete|archive", "delete",
-     .help = "what rm does to a credential"},
-    {"allow-other", 0, FLAG, VF_FOR_MOUNT, AT(is_allow_other),
-     .help = "let root in, a backup agent for example"},
-    {"on-auth-expired", 0, TEXT, VF_FOR_MOUNT, AT(on_auth_expired), "COMMAND",
-     .help = "run this in a shell when the access has expired"},
-    {"nocheck", 0, FLAG, VF_FOR_MOUNT, AT(is_nocheck),
-     .help = "mount even when the service does not answer yet"},
-    {"log-format", 0, CHOICE, VF_FOR_MOUNT, AT(log_format), "text|json", "text",
-     .help = "form of the log's lines"},
-    {"json", 0, FLAG, VF_FOR_STATUS | VF_FOR_CHECK, AT(is_json),
-     .help = "as one JSON object, for scripts"},
-    {"help", 'h', FLAG, ANY, AT(is_help), .help = "say this"},
-};
-
-#define TABLE_SIZE (sizeof(table) / sizeof(table[0]))
 
 /* What mount(8) adds or fstab holds for others. All of them are so, or have
  * nothing to act on: files here are neither executable nor devices. One that
@@ -119,8 +28,6 @@ struct parse {
     uint32_t given; /* a bit for each row of the table */
 };
 
-_Static_assert(TABLE_SIZE <= 32, "struct parse keeps a bit for each option");
-
 /* "token_file" is "token-file": people write both in fstab. */
 static bool is_name(const char *name, const char *text, size_t size)
 {
@@ -132,20 +39,22 @@ static bool is_name(const char *name, const char *text, size_t size)
     return true;
 }
 
-static const struct option *find_long(unsigned command, const char *text,
-                                      size_t size)
+static const struct vf_option *find_long(unsigned command, const char *text,
+                                         size_t size)
 {
-    for (size_t i = 0; i < TABLE_SIZE; i++)
-        if ((table[i].commands & command) && is_name(table[i].name, text, size))
-            return &table[i];
+    for (const struct vf_option *option = vf_option_table; option->name != NULL;
+         option++)
+        if ((option->commands & command) && is_name(option->name, text, size))
+            return option;
     return NULL;
 }
 
-static const struct option *find_letter(unsigned command, char letter)
+static const struct vf_option *find_letter(unsigned command, char letter)
 {
-    for (size_t i = 0; i < TABLE_SIZE; i++)
-        if ((table[i].commands & command) && table[i].letter == letter)
-            return &table[i];
+    for (const struct vf_option *option = vf_option_table; option->name != NULL;
+         option++)
+        if ((option->commands & command) && option->letter == letter)
+            return option;
     return NULL;
 }
 
@@ -222,10 +131,10 @@ static char *absolute_path(const char *path)
     return whole.data;
 }
 
-static int set_number(const struct option *option, const char *value,
+static int set_number(const struct vf_option *option, const char *value,
                       int64_t *ret, struct vf_error *err)
 {
-    bool is_seconds = option->kind == SECONDS;
+    bool is_seconds = option->kind == VF_OPTION_SECONDS;
     int64_t number;
 
     if (parse_number(value, is_seconds ? 1000 : 1, &number) < 0)
@@ -241,13 +150,14 @@ static int set_number(const struct option *option, const char *value,
     return 0;
 }
 
-static int set_text(const struct option *option, const char *value, char **ret,
-                    struct vf_error *err)
+static int set_text(const struct vf_option *option, const char *value,
+                    char **ret, struct vf_error *err)
 {
     if (*value == '\0')
         return vf_error_set(err, EINVAL, "--%s: the value is empty",
                             option->name);
-    char *copy = option->kind == PATH ? absolute_path(value) : strdup(value);
+    char *copy =
+        option->kind == VF_OPTION_PATH ? absolute_path(value) : strdup(value);
     if (copy == NULL)
         return vf_error_set(err, ENOMEM, "--%s: cannot keep the value",
                             option->name);
@@ -256,45 +166,45 @@ static int set_text(const struct option *option, const char *value, char **ret,
     return 0;
 }
 
-static int set_value(const struct option *option, const char *value,
+static int set_value(const struct vf_option *option, const char *value,
                      struct vf_options *options, struct vf_error *err)
 {
     char *field = (char *)options + option->offset;
 
     switch (option->kind) {
-    case FLAG:
+    case VF_OPTION_FLAG:
         *(bool *)field = true;
         return 0;
-    case TEXT:
-    case PATH:
+    case VF_OPTION_TEXT:
+    case VF_OPTION_PATH:
         return set_text(option, value, (char **)(void *)field, err);
-    case SECONDS:
-    case COUNT:
+    case VF_OPTION_SECONDS:
+    case VF_OPTION_COUNT:
         return set_number(option, value, (int64_t *)(void *)field, err);
-    case CHOICE:
+    case VF_OPTION_CHOICE:
         if (parse_choice(option->value_name, value,
                          (unsigned *)(void *)field) == 0)
             return 0;
         return vf_error_set(err, EINVAL, "--%s: must be one of %s",
                             option->name, option->value_name);
-    case LIST:
+    case VF_OPTION_LIST:
         break;
     }
     return vf_error_set(err, EINVAL, "--%s cannot be given here", option->name);
 }
 
 /* One option from the user. value is NULL when none was given. */
-static int give(struct parse *parse, const struct option *option,
+static int give(struct parse *parse, const struct vf_option *option,
                 const char *value, struct vf_error *err)
 {
-    uint32_t bit = UINT32_C(1) << (option - table);
+    uint32_t bit = UINT32_C(1) << (option - vf_option_table);
 
-    if (option->kind == FLAG && value != NULL)
+    if (option->kind == VF_OPTION_FLAG && value != NULL)
         return vf_error_set(err, EINVAL, "--%s takes no value", option->name);
-    if (option->kind != FLAG && value == NULL)
+    if (option->kind != VF_OPTION_FLAG && value == NULL)
         return vf_error_set(err, EINVAL, "--%s needs a value: %s", option->name,
                             option->value_name);
-    if (option->kind != FLAG && (parse->given & bit))
+    if (option->kind != VF_OPTION_FLAG && (parse->given & bit))
         return vf_error_set(err, EINVAL, "--%s is given twice", option->name);
     parse->given |= bit;
     return set_value(option, value, &parse->options, err);
@@ -304,7 +214,7 @@ static int give_item(struct parse *parse, const char *item,
                      struct vf_error *err)
 {
     size_t size = strcspn(item, "=");
-    const struct option *option = find_long(parse->command, item, size);
+    const struct vf_option *option = find_long(parse->command, item, size);
 
     if (*item == '\0' || (option == NULL && is_neutral(item)))
         return 0;
@@ -341,10 +251,10 @@ static int give_list(struct parse *parse, const char *list,
     return result;
 }
 
-static int give_or_list(struct parse *parse, const struct option *option,
+static int give_or_list(struct parse *parse, const struct vf_option *option,
                         const char *value, struct vf_error *err)
 {
-    if (option->kind == LIST && value != NULL)
+    if (option->kind == VF_OPTION_LIST && value != NULL)
         return give_list(parse, value, err);
     return give(parse, option, value, err);
 }
@@ -355,7 +265,7 @@ static int parse_long(struct parse *parse, char *const **argv,
 {
     const char *name = *(*argv)++ + 2;
     size_t size = strcspn(name, "=");
-    const struct option *option = find_long(parse->command, name, size);
+    const struct vf_option *option = find_long(parse->command, name, size);
     const char *value = NULL;
 
     if (option == NULL)
@@ -363,7 +273,7 @@ static int parse_long(struct parse *parse, char *const **argv,
                             name);
     if (name[size] == '=')
         value = name + size + 1;
-    else if (option->kind != FLAG && **argv != NULL)
+    else if (option->kind != VF_OPTION_FLAG && **argv != NULL)
         value = *(*argv)++;
     return give_or_list(parse, option, value, err);
 }
@@ -373,12 +283,12 @@ static int parse_letters(struct parse *parse, char *const **argv,
                          struct vf_error *err)
 {
     for (const char *letter = *(*argv)++ + 1; *letter != '\0'; letter++) {
-        const struct option *option = find_letter(parse->command, *letter);
+        const struct vf_option *option = find_letter(parse->command, *letter);
         const char *value = NULL;
 
         if (option == NULL)
             return vf_error_set(err, EINVAL, "unknown option -%c", *letter);
-        if (option->kind != FLAG) {
+        if (option->kind != VF_OPTION_FLAG) {
             if (letter[1] != '\0')
                 value = letter + 1;
             else if (**argv != NULL)
@@ -429,10 +339,11 @@ static int parse_all(struct parse *parse, char *const argv[],
 
 static int set_initial(struct vf_options *options, struct vf_error *err)
 {
-    for (size_t i = 0; i < TABLE_SIZE; i++) {
-        if (table[i].initial == NULL)
+    for (const struct vf_option *option = vf_option_table; option->name != NULL;
+         option++) {
+        if (option->initial == NULL)
             continue;
-        int result = set_value(&table[i], table[i].initial, options, err);
+        int result = set_value(option, option->initial, options, err);
         if (result < 0)
             return result;
     }
@@ -458,36 +369,9 @@ int vf_options_parse(unsigned command, char *const argv[],
 
 void vf_options_done(struct vf_options *options)
 {
-    for (size_t i = 0; i < TABLE_SIZE; i++)
-        if (table[i].kind == TEXT || table[i].kind == PATH)
-            free(*(char **)(void *)((char *)options + table[i].offset));
+    for (const struct vf_option *option = vf_option_table; option->name != NULL;
+         option++)
+        if (option->kind == VF_OPTION_TEXT || option->kind == VF_OPTION_PATH)
+            free(*(char **)(void *)((char *)options + option->offset));
     *options = (struct vf_options){0};
-}
-
-void vf_options_help(unsigned command, struct vf_buf *out)
-{
-    for (size_t i = 0; i < TABLE_SIZE; i++) {
-        const struct option *option = &table[i];
-        struct vf_buf left = VF_BUF_INIT;
-
-        if (!(option->commands & command))
-            continue;
-        if (option->letter != '\0')
-            vf_buf_printf(&left, "  -%c, --%s", option->letter, option->name);
-        else
-            vf_buf_printf(&left, "      --%s", option->name);
-        if (option->value_name != NULL)
-            vf_buf_printf(&left, " %s", option->value_name);
-        if (left.size > HELP_COLUMN - 2) {
-            vf_buf_append(out, left.data, left.size);
-            vf_buf_puts(out, "\n");
-            vf_buf_free(&left);
-        }
-        vf_buf_printf(out, "%-*s%s", HELP_COLUMN,
-                      left.data != NULL ? left.data : "", option->help);
-        if (option->initial != NULL)
-            vf_buf_printf(out, " (default %s)", option->initial);
-        vf_buf_puts(out, "\n");
-        vf_buf_free(&left);
-    }
 }

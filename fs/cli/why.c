@@ -65,7 +65,8 @@ enum judge { SERVICE, HERE, ANY };
 
 #define RENEW                                                                  \
     "a new token, where it comes from, is taken within 30 s, or at once "      \
-    "after vaultfs refresh"
+    "after vaultfs refresh; a descriptor and a variable are read only at the " \
+    "start: for a new one mount again, or use a token file from now on"
 
 /* The first that fits. */
 static const struct {
@@ -104,9 +105,10 @@ static const struct {
      "look at the network, and at --timeout if the service is slow"},
     {"ECONNREFUSED", ANY, false,
      "nobody listens there: is the service up, and the source of the mount "
-     "right?"},
+     "right? if the environment names a proxy, is that up?"},
     {"EHOSTUNREACH", ANY, false,
-     "there is no way there: look at the network and at the host's name"},
+     "there is no way there: look at the network, at the host's name, and, if "
+     "the environment names one, at the proxy (https_proxy, no_proxy)"},
     {"EPROTO", SERVICE, false,
      "a redirect is not followed: mount the address that it leads to, if you "
      "trust it"},

@@ -14,6 +14,10 @@
  * 30 s have passed since the last look, and when vf_auth_look_again() is
  * called. What it has then is tried, be it the old token: the service may have
  * changed its mind. A token whose end is known is renewed before it comes.
+ *
+ * Who puts a token into a file should write another file beside it and rename
+ * that: a half-written token may be read, and refused. It does no lasting harm,
+ * as the rest is a change too.
  */
 #ifndef VAULTFS_AUTH_H
 #define VAULTFS_AUTH_H
@@ -28,6 +32,11 @@ struct vf_secret;
 
 /* Bytes. */
 #define VF_AUTH_TOKEN_MAX 65536
+
+/* How long who has a token in hand waits, until it is known whether a file of
+ * the source has changed, and in all when it is looked at. */
+#define VF_AUTH_JUDGE_MAX_MS 1000
+#define VF_AUTH_LOOK_MAX_MS 2000
 
 /* Borrowed until vf_auth_new() returns, but for the sink; NULL: not configured.
  * The sources stand in the order in which they win. */
@@ -58,7 +67,8 @@ struct vf_auth_options {
      * succeeds, the source is looked at again at once. 10 s, then it is killed.
      * It may use the mount. */
     const char *on_expired;
-    const char *mountpoint; /* for on_expired; NULL: "" */
+    const char *mountpoint; /* for on_expired; NULL: "". No file of the source
+                               may lie at or below it */
     const char *source;     /* the same */
 
     /* Failures that no caller is told of: a renewal, a changed file that has no
@@ -66,6 +76,12 @@ struct vf_auth_options {
      * or "on_auth_expired". NULL: nobody wants them. */
     vf_record_sink *sink;
     void *sink_context;
+
+    /* Called once by vf_auth_new(), when it has read the source that it found,
+     * also in vain: then nothing else says which it was. description is as of
+     * vf_auth_source(), borrowed for the call. NULL: nobody wants it. */
+    void (*found)(void *context, const char *description);
+    void *found_context;
 };
 
 /*
@@ -80,17 +96,18 @@ struct vf_auth_options {
  *   -EINVAL   the token has a space or a control character, is empty or longer
  *             than VF_AUTH_TOKEN_MAX; a file is not a regular one; token_fd is
  *             a terminal; what a command printed is no token; key_file without
- *             exchange
- *   -ECHILD   token_command failed; the message has its exit status, its
- *             standard error is ours
+ *             exchange; the mount would hide a file of the source
+ *   -ECHILD   token_command failed; the message has its exit status. Its
+ *             standard error is ours in this first run; of later ones the last
+ *             line is in the message, without what looks like a token
  *   -ETIMEDOUT  token_command took too long, and was killed
  *   -EKEYEXPIRED  the token's end, as the source tells, has passed
  *   -EKEYREJECTED  the service account's key was refused (401)
  *   -EBADF    token_fd is not open for reading
  *   -EPROTO, -EBUSY, -EREMOTEIO, -EBADMSG
  *             the exchange redirects elsewhere, has too much to do, has failed,
- *             is not there or answers no token; -EACCES when the key may not
- *             be exchanged (403)
+ *             is not there or answers no token that can be used; -EACCES when
+ *             the key may not be exchanged (403)
  *   others    from opening and reading a file, and from vf_http_perform()
  * Every variable that the options name, not only the one that was read, is then
  * wiped from this process's environment block and unset: so no other thread may
@@ -116,10 +133,14 @@ void vf_auth_free(struct vf_auth *auth);
 
 /*
  * The token to send, as a new reference, and its generation, which grows each
- * time that a token is taken up. Looks at the source first when there is reason
- * to, or waits for who does; a look that fails leaves a token that works in
- * use. Blocks until deadline_ms (CLOCK_MONOTONIC); hold no lock. Errors:
- *   -EKEYREJECTED  access has expired; the message says what to do
+ * time that a token is taken up. The source is looked at first when there is
+ * reason to; a look that fails, or takes long, leaves a token that works in
+ * use: it is waited for no longer than the times above, and half of what is
+ * left. When there is no such token, blocks until deadline_ms
+ * (CLOCK_MONOTONIC), but for a judgement of files not longer than the times
+ * above. Touches no file: a source in the caller's own file system may wait
+ * for him. Hold no lock. Errors:
+ *   -EKEYREJECTED  access has expired; the message says why
  *   -EKEYEXPIRED   the same, and the end that the source told has passed
  *   -ETIMEDOUT     the source did not answer by the deadline
  *   -ECANCELED     vf_auth_shutdown()
@@ -144,7 +165,7 @@ VF_MUST_CHECK int vf_auth_refused(struct vf_auth *auth, unsigned generation,
                                   int64_t deadline_ms, struct vf_error *err);
 
 /* Look at the source now, whatever it is (SIGHUP). Does not block: the next
- * vf_auth_token() waits for it. */
+ * vf_auth_token() waits for it, as for any look. */
 void vf_auth_look_again(struct vf_auth *auth);
 
 /* Which source is in use, for people: "token file /path". Never the value. */

@@ -10,11 +10,12 @@ import signal
 import pytest
 
 from support import faultproxy
+from support.errnos import errno_of
 from support.faultproxy import FaultProxy, error
 from support.mount import daemons_of, end_daemons
 from support.process import is_alive, spawn, wait_for
 from support.service import CREDENTIALS, VAULTS
-from support.specs import bearer, flat, text
+from support.specs import bearer, flat, text, write
 from support.tokens import Issuer, replace_file, write_private
 
 FIRST = "[m]ount local one"  # a pattern that does not match itself
@@ -24,19 +25,6 @@ WRONG = '{"type": "klingon"}'
 def ok(result):
     assert result, result
     return result.out
-
-
-def errno_of(call, *arguments):
-    """0 for success."""
-    try:
-        call(*arguments)
-    except OSError as reason:
-        return reason.errno
-    return 0
-
-
-def write(path, host="mcp.github.com"):
-    path.write_bytes(text(bearer(host=host)))
 
 
 class Place:
@@ -122,9 +110,9 @@ def pair(places, services):
 
 def test_what_is_written_on_one_is_never_seen_on_the_other(pair):
     work, play = pair
-    write(work / "prod/github.json", "work.example")
-    write(play / "prod/github.json", "play.example")
-    write(play / "prod/more.json", "more.example")
+    write(work / "prod/github.json", bearer(host="work.example"))
+    write(play / "prod/github.json", bearer(host="play.example"))
+    write(play / "prod/more.json", bearer(host="more.example"))
     assert sorted(work.service.credentials_of("prod")) == ["github.json"]
     assert sorted(play.service.credentials_of("prod")) == ["github.json", "more.json"]
     os.unlink(play / "prod/github.json")
@@ -138,7 +126,7 @@ def test_what_is_written_on_one_is_never_seen_on_the_other(pair):
 
 def test_each_token_goes_to_its_own_service(pair):
     for place in pair:
-        write(place / "prod/github.json")
+        write(place / "prod/github.json", bearer())
         os.rename(place / "prod/github.json", place / "prod/other.json")
         os.unlink(place / "prod/other.json")
         assert place.tokens_sent() == {place.token}
@@ -202,14 +190,14 @@ def test_unmounting_one_leaves_the_other(pair, home):
     work, play = pair
     ok(home.vaultfs("umount", work.point))
     wait_for(lambda: daemons_of(work.point) == [], what="the daemon's end")
-    write(play / "prod/github.json")
+    write(play / "prod/github.json", bearer())
     assert play.status()["failures"] == 0
 
 
 def test_killing_one_leaves_the_other(pair):
     work, play = pair
     work.kill()
-    write(play / "prod/github.json")
+    write(play / "prod/github.json", bearer())
     work.mount()
     assert os.listdir(work.point) == ["prod"] == os.listdir(play.point)
 
@@ -220,7 +208,7 @@ def test_a_service_that_is_down_or_hangs_does_not_hold_up_the_other(pair):
     work.proxy.on("POST", CREDENTIALS, hold)
     writer = run_in_background(work, "cat > prod/github.json")
     hold.wait()
-    write(play / "prod/github.json")
+    write(play / "prod/github.json", bearer())
     assert (play.status()["degraded"], play.failures()) == (False, [])
     hold.release()
     assert writer.wait(20) == 0
@@ -332,7 +320,7 @@ def test_two_services_without_a_place_for_names_keep_them_apart(places, services
     made = [places(name, services("--dialect", "qoder-flat")) for name in "ab"]
     for place in made:
         os.mkdir(place / "prod")
-        (place / f"prod/of-{place.point.name}.json").write_bytes(text(flat()))
+        write(place / f"prod/of-{place.point.name}.json", flat())
     for place in made:
         ok(home.vaultfs("umount", place.point))
         wait_for(lambda place=place: daemons_of(place.point) == [], what="its end")
@@ -468,5 +456,5 @@ def test_a_daemon_that_ends_takes_only_its_own_journal(runtime, pair, home):
     ok(home.vaultfs("umount", work.point))
     wait_for(lambda: daemons_of(work.point) == [], what="the daemon's end")
     (left,) = journals(runtime)
-    write(play / "prod/github.json")
+    write(play / "prod/github.json", bearer())
     assert set(journals(runtime)) == {left}

@@ -158,7 +158,7 @@ def test_a_file_that_is_damaged_does_not_end_access_that_works(
     assert good.strip() not in mount.log.read_text()
 
 
-def test_the_record_says_what_happened_and_what_to_do(mount, issuer, token_file):
+def test_the_record_says_what_happened_and_names_the_source(mount, issuer, token_file):
     issuer.revoke("first")
     assert errno_of(os.mkdir, mount / "d") == errno.EKEYREJECTED
     record = mount.record("/d")

@@ -11,10 +11,11 @@ import threading
 import pytest
 
 from support.connectproxy import hang_up, refuse, tunnel
+from support.errnos import errno_of
 from support.faultproxy import FaultProxy, Hold
 from support.mount import mounts_at
 from support.service import CREDENTIALS, DIALECTS
-from support.specs import bearer, text
+from support.specs import bearer, write
 from support.tokens import write_private
 
 PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
@@ -48,22 +49,6 @@ def through(nginx, connect_proxy, home, vaultfs):
     )
     assert result, result
     return point
-
-
-def write(path, spec):
-    """As one write(2), which is what reports."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(fd, text(spec))
-    finally:
-        os.close(fd)
-
-
-def errno_of(call, *args):
-    """The errno with which a call fails; it must."""
-    with pytest.raises(OSError) as caught:
-        call(*args)
-    return caught.value.errno
 
 
 def connect(port):
@@ -292,6 +277,9 @@ def test_a_mount_outlives_its_proxy(connect_proxy, through, service, home, fault
     assert home.vaultfs("refresh", through)
     assert errno_of(os.listdir, through / "unseen") == code
     assert last_error(through)["errno"] == errno.errorcode[code]
+    if fault is not breaking_off:  # which may be anybody's doing
+        (advice,) = re.findall("advice: .*", home.vaultfs("why", through).out)
+        assert "proxy" in advice
     assert errno_of(write, through / "prod/new.json", bearer()) == code
     assert old.read_text() == read
     if fault is away:

@@ -269,6 +269,29 @@ def test_an_exchange_that_fails_ends_access_and_says_why(account, proxy, gate, s
     wait_for(lambda: errno_of(os.mkdir, account / "d") == 0, 10, "access")
 
 
+UNUSABLE = {
+    "two lines": ({"access_token": "sat-a\nb"}, "more than one line"),
+    "no life": ({"access_token": "sat-ab", "expires_in": 0}, "not positive"),
+    "a life before now": ({"access_token": "sat-ab", "expires_in": -5}, "not positive"),
+    "nothing": ({}, "access_token"),
+}
+
+
+@pytest.mark.parametrize("grant", UNUSABLE)
+def test_what_an_exchange_answers_is_not_the_fault_of_the_key_file(
+    home, proxy, key_file, grant
+):
+    body, says = UNUSABLE[grant]
+    proxy.on("POST", EXCHANGE, reply(200, json.dumps(body).encode()))
+    result = home.vaultfs(
+        "check", proxy.url, "--json", "--service-account-key-file", key_file
+    )
+    told = json.loads(result.out)["error"]
+    assert (result.status, told["errno"]) == (2, "EBADMSG"), result
+    assert f"the exchange at http://127.0.0.1:{proxy.port} " in told["message"]
+    assert says in told["message"]
+
+
 def test_a_key_does_not_follow_a_redirect(home, proxy, service, key_file):
     """Nor does its token; the other origin hears nothing."""
     other = FaultProxy(service.port)

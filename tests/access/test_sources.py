@@ -273,6 +273,23 @@ def test_what_comes_of_a_source(world, number, case, record_property):
     assert case.type in mounted.err
 
 
+@pytest.mark.parametrize("source", FILES)
+@pytest.mark.parametrize("is_linked", [False, True], ids=["there", "by a link"])
+def test_a_file_that_the_mount_would_hide_is_refused(world, source, is_linked):
+    """Every later look at it would wait for the mount that waits for it."""
+    point = world.home.point()
+    place = point / "deep"
+    if is_linked:
+        place = world.home.path / "link"
+        place.symlink_to(point)
+    content = content_for(source, world.good(source))
+    given = give(source, place, content)
+    result = mount(world, given)
+    assert result.status != 0 and "hidden by the mount" in result.err, result
+    assert str(given.file) in result.err
+    assert check(world, given)[0] == 0, "nothing is to be mounted"
+
+
 # What is trimmed
 
 

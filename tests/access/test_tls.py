@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from support.certificates import DAY
+from support.errnos import errno_of
 from support.faultproxy import Hold
 from support.mount import mounts_at
 from support.process import run
 from support.service import CREDENTIAL, CREDENTIALS, PREFIX, VAULTS, Counter
-from support.specs import bearer, text
+from support.specs import bearer, write
 from support.tokens import write_private
 
 TLS = ("TLSv1.2", "TLSv1.3")
@@ -37,22 +38,6 @@ def vaultfs(home, token_file):
         return home.vaultfs(command, *args, "--token-file", token_file, **env)
 
     return run_command
-
-
-def errno_of(call, *args):
-    """The errno with which a call fails; it must."""
-    with pytest.raises(OSError) as caught:
-        call(*args)
-    return caught.value.errno
-
-
-def write(path, spec):
-    """As one write(2), which is what reports."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(fd, text(spec))
-    finally:
-        os.close(fd)
 
 
 # A good certificate

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
 """--token-command: what it is given, and what comes of what it does."""
 
+import errno
 import re
 
 import pytest
 
-from support.process import run
-from support.sources import Given
+from support.errnos import errno_of
+from support.paths import VAULTFS
+from support.process import run, wait_for
+from support.sources import DEFAULT_VARIABLES, Given
+from support.tokens import token_leaks
 from world import check, mount
 
 FAILING_COMMANDS = {
@@ -63,3 +67,49 @@ def test_a_command_may_leave_a_child_that_holds_its_output(world):
         assert status == 0, result
     finally:
         run(["kill", note.read_text().strip()])
+
+
+def test_each_run_of_a_command_has_the_same_environment(
+    world, bare_mounts, issuer, tmp_path
+):
+    """It must not find at noon what it will not find at night."""
+    seen = tmp_path / "seen"
+    command = (
+        f"env -u _ -u SHLVL | sort >{seen}.next; "
+        f"n=$(ls {seen}.[0-9]* 2>/dev/null | wc -l); mv {seen}.next {seen}.$n; "
+        f"cat {tmp_path}/token"
+    )
+    (tmp_path / "token").write_text(world.token)
+    secrets = dict.fromkeys((*DEFAULT_VARIABLES, "ANTHROPIC_API_KEY"), world.unknown)
+    mount = bare_mounts("--token-command", command, env=secrets | {"WHO": "me"})
+    issuer.revoke("mine")
+    (tmp_path / "token").write_text(issuer.token("next"))
+    (mount / "d").mkdir()
+    runs = [path.read_text() for path in sorted(tmp_path.glob("seen.[0-9]*"))]
+    assert len(runs) == 2 and runs[0] == runs[1]
+    assert "WHO=me\n" in runs[0]
+    assert not any(name in runs[0] for name in secrets)
+    assert token_leaks(world.secrets(), runs[0]) == []
+
+
+def test_a_token_that_a_later_run_puts_on_the_wrong_stream_is_shown_nowhere(
+    bare_mounts, issuer, command
+):
+    """A helper that fails, and says with what: no token that is known here."""
+    mount = bare_mounts("--token-command", command.text + " || { cat wrong >&2; false; }")
+    secrets = {"first": issuer.token("again"), "wrong": issuer.token("wrong")}
+    (command.directory / "wrong").write_text(f"cannot use {secrets['wrong']} now\n")
+    issuer.revoke("first")
+    command.fail()
+    assert errno_of((mount / "d").mkdir) == errno.EKEYREJECTED
+    mount.refresh()  # a look that fails while access has ended, too
+    wait_for(lambda: command.runs >= 3, what="the look")
+    assert errno_of((mount / "d").mkdir) == errno.EKEYREJECTED
+    assert "cannot use [...] now" in mount.record("/d")["message"]
+    said = [mount.sh(f"{VAULTFS} {verb} {mount.path}") for verb in ("why", "status")]
+    shown = [r.out + r.err for r in said] + [mount.log.read_text()]
+    for name in ("status", "errors", "last_error", "metrics"):
+        shown.append((mount / ".vaultfs" / name).read_text())
+    assert "cannot use [...] now" in shown[0]
+    for text in shown:
+        assert token_leaks(secrets, text) == []

@@ -2,6 +2,7 @@
 """The daemon's manners: start and end, its secrets, and the embedded service."""
 
 import errno
+import json
 import os
 import re
 import resource
@@ -364,6 +365,28 @@ def test_check_tells_the_source_of_the_token_and_not_the_token(
     result = home.vaultfs("check", service.url, QODER_PAT=service.token)
     assert result and "QODER_PAT" in result.out
     assert service.token not in result.out + result.err
+
+
+UNREADABLE = {
+    "token file /nonexistent": ("--token-file", "/nonexistent"),
+    "token command": ("--token-command", "false"),
+    "key file /nonexistent": ("--service-account-key-file", "/nonexistent"),
+    "descriptor 0": ("--token-fd", "0"),
+    "variable QODER_PAT": (),
+}
+
+
+@pytest.mark.parametrize("source", UNREADABLE)
+def test_check_tells_which_source_gives_no_token(home, service, source):
+    options = UNREADABLE[source]
+    home.env["QODER_PAT"] = "two words"
+    result = home.vaultfs("check", service.url, *options)
+    assert result.status == 2
+    (told,) = re.findall(r"^token: +(.*)$", result.out, re.MULTILINE)
+    assert source in told
+    result = home.vaultfs("check", "--json", service.url, *options)
+    assert result.status == 2
+    assert json.loads(result.out)["token"]["source"] == told
 
 
 def test_check_of_what_does_not_work_is_exit_status_2(home, service):

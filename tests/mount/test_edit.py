@@ -7,11 +7,7 @@ import os
 
 import pytest
 from support.service import CREDENTIAL, Counter
-from support.specs import bearer, flat, oauth, text, variable, when
-
-
-def write(path, spec):
-    path.write_bytes(text(spec))
+from support.specs import bearer, flat, oauth, text, variable, when, write
 
 
 def shown(path):

@@ -12,11 +12,7 @@ from support import faultproxy
 from support.mount import Mount
 from support.process import wait_for
 from support.service import CREDENTIAL, CREDENTIALS, VAULTS, Counter
-from support.specs import bearer, oauth, text, variable
-
-
-def write(path, spec):
-    path.write_bytes(text(spec))
+from support.specs import bearer, oauth, text, variable, write
 
 
 def shown(path):

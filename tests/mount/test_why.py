@@ -57,12 +57,12 @@ Writing /mnt/prod/new.json failed: Key was rejected by service (EKEYREJECTED)
   when:     ...
   by:       cat, ...
   reason:   the token has ended; the access token was refused, and token file \
-/mnt/../token has no better one: put a new one there, and access is back without \
-a new mount
+/mnt/../token has no better one
   answer:   HTTP 401, authentication_error
   request:  req-4711
   advice:   a new token, where it comes from, is taken within 30 s, or at once after \
-vaultfs refresh
+vaultfs refresh; a descriptor and a variable are read only at the start: for a new one \
+mount again, or use a token file from now on
 """,
     ),
     "403": (

@@ -53,6 +53,11 @@ def text(spec):
     return json.dumps(spec).encode() + b"\n"
 
 
+def write(path, spec):
+    """In one write(2), which is what reports."""
+    path.write_bytes(text(spec))
+
+
 def shown(thing):
     """How an object of the service reads as a file."""
     return json.dumps(thing, indent=2, ensure_ascii=False) + "\n"

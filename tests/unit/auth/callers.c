@@ -3,6 +3,7 @@
 
 #include "fakes.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,6 +52,18 @@ unsigned take(struct vf_auth *auth, const char *token)
     assert_memory_equal(vf_secret_data(secret), token, strlen(token));
     vf_secret_unref(secret);
     return generation;
+}
+
+void wait_for_generation(struct vf_auth *auth, unsigned generation)
+{
+    struct vf_secret *secret;
+    unsigned now = 0;
+
+    while (now != generation) {
+        assert_int_equal(vf_auth_token(auth, LATE, &secret, &now, NULL), 0);
+        vf_secret_unref(secret);
+        sched_yield();
+    }
 }
 
 void assert_ended(struct vf_auth *auth, int code, struct vf_error *ret)

@@ -24,6 +24,9 @@ struct vf_auth *open_unarmed(const char *on_expired);
 /* Take the token: it must be this one. Returns its generation. */
 unsigned take(struct vf_auth *auth, const char *token);
 
+/* Take tokens until one is of this generation. */
+void wait_for_generation(struct vf_auth *auth, unsigned generation);
+
 /* Access must have ended, with this errno; the message goes to *ret. */
 void assert_ended(struct vf_auth *auth, int code, struct vf_error *ret);
 

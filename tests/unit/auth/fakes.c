@@ -26,8 +26,8 @@ static struct {
     int64_t expires_s;
     struct vf_error failure;
     bool can_change, has_changed, is_closed, is_locked, is_cancelled;
-    bool is_judgement_late, has_no_signals;
-    unsigned readings, late_judgements;
+    bool are_judgements_held, has_no_signals;
+    unsigned readings, judgements;
 
     struct fake_run run;
     unsigned runs, cancelled_runs;
@@ -131,20 +131,25 @@ void fake_open_gate(void)
     set(&fake.is_closed, false);
 }
 
-void fake_delay_judgement(void)
+void fake_hold_judgements(void)
 {
-    set(&fake.is_judgement_late, true);
+    set(&fake.are_judgements_held, true);
 }
 
-void fake_end_delay(void)
+void fake_release_judgements(void)
 {
-    set(&fake.is_judgement_late, false);
+    set(&fake.are_judgements_held, false);
 }
 
-void fake_wait_for_judgement(void)
+unsigned fake_judgements(void)
+{
+    return look_at(&fake.judgements);
+}
+
+void fake_wait_for_judgement(unsigned number)
 {
     pthread_mutex_lock(&lock);
-    wait_for(&fake.late_judgements, 1);
+    wait_for(&fake.judgements, number);
     pthread_mutex_unlock(&lock);
 }
 
@@ -237,16 +242,14 @@ int vf_auth_source_read(struct vf_auth_source *source,
     return result;
 }
 
-bool vf_auth_source_has_changed(struct vf_auth_source *source)
+bool vf_auth_source_has_changed(const struct vf_auth_source *source)
 {
     pthread_mutex_lock(&lock);
+    fake.judgements++;
+    pthread_cond_broadcast(&changed);
+    while (fake.are_judgements_held)
+        pthread_cond_wait(&changed, &lock);
     bool has_changed = fake.has_changed;
-    if (fake.is_judgement_late && fake.late_judgements == 0) {
-        fake.late_judgements++;
-        pthread_cond_broadcast(&changed);
-        while (fake.is_judgement_late)
-            pthread_cond_wait(&changed, &lock);
-    }
     pthread_mutex_unlock(&lock);
     return has_changed;
 }

@@ -30,11 +30,13 @@ void fake_close_gate(void);
 void fake_lock_gate(void);
 void fake_open_gate(void);
 
-/* Who asks next whether the file has changed has the answer of now, but late;
- * wait for him to have asked; let him go on. */
-void fake_delay_judgement(void);
-void fake_wait_for_judgement(void);
-void fake_end_delay(void);
+/* While they are held, judgements whether the file has changed begin but do not
+ * end, as on a disk that hangs, and cannot be cancelled. Those that began; and
+ * wait for one to begin. */
+void fake_hold_judgements(void);
+void fake_release_judgements(void);
+unsigned fake_judgements(void);
+void fake_wait_for_judgement(unsigned number);
 
 /* Readings that began, the first one too; and wait for one to begin. */
 unsigned fake_readings(void);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "vaultfs/clock.h"
 #include "vaultfs/secret.h"
 
 #define INTERVAL_MS 30000
@@ -136,14 +137,19 @@ static void a_caller_waits_for_a_look_only_until_its_deadline(void **state)
 {
     struct vf_auth *auth = open_ended();
     struct vf_secret *secret;
+    struct caller patient;
     unsigned generation;
 
     fake_give("pt-new", 0);
     fake_touch();
     fake_close_gate();
+    start_caller(auth, 0, &patient);
+    fake_wait_for_reading(3);
     assert_int_equal(vf_auth_token(auth, soon(), &secret, &generation, NULL),
                      -ETIMEDOUT);
     fake_open_gate();
+    join_caller(&patient, 0);
+    assert_int_equal(patient.generation, 2);
     assert_int_equal(take(auth, "pt-new"), 2);
     assert_int_equal(fake_readings(), 3);
     vf_auth_free(auth);
@@ -206,23 +212,160 @@ static void a_changed_file_without_a_token_is_one_record_and_no_failure(
     assert_int_equal(fake_records(), 2);
 }
 
-/* He saw the change, and somebody else had it read before he could. */
-static void a_change_that_is_old_news_makes_no_second_look(void **state)
+/* They wait for a moment, together: who comes later does not wait again. */
+static void a_file_on_a_disk_that_hangs_is_waited_for_only_once(void **state)
 {
-    struct caller late;
+    struct caller callers[CALLERS];
 
     fake_reset("pt-old");
     struct vf_auth *auth = open_auth(NULL);
     fake_give("pt-new", 0);
     fake_touch();
-    fake_delay_judgement();
-    start_caller(auth, 0, &late);
-    fake_wait_for_judgement();
-    assert_int_equal(take(auth, "pt-new"), 2);
-    fake_end_delay();
-    join_caller(&late, 0);
-    assert_int_equal(late.generation, 2);
+    fake_hold_judgements();
+    start_callers(auth, 0, callers);
+    join_callers(callers, 0);
+    for (size_t i = 0; i < CALLERS; i++)
+        assert_int_equal(callers[i].generation, 1);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(take(auth, "pt-old"), 1);
+    assert_int_equal(fake_judgements(), 1);
+    assert_int_equal(fake_readings(), 1);
+    fake_release_judgements();
+    wait_for_generation(auth, 2);
     assert_int_equal(fake_readings(), 2);
+    vf_auth_free(auth);
+}
+
+/* They wait no more when the disk is back: one for who comes then. */
+static void a_judgement_that_nobody_waits_for_is_not_made(void **state)
+{
+    struct caller callers[CALLERS];
+
+    fake_reset("pt-old");
+    struct vf_auth *auth = open_auth(NULL);
+    fake_hold_judgements();
+    start_callers(auth, 0, callers);
+    join_callers(callers, 0);
+    fake_release_judgements();
+    for (int i = 0; i < 10000; i++) { /* time enough to do it */
+        (void)state_of(auth);
+        sched_yield();
+    }
+    assert_int_equal(fake_judgements(), 1);
+    while (fake_judgements() < 2)
+        (void)take(auth, "pt-old");
+    vf_auth_free(auth);
+}
+
+static void ended_access_does_not_wait_for_a_disk_that_hangs(void **state)
+{
+    struct vf_auth *auth = open_ended();
+    struct vf_error err;
+
+    fake_give("pt-new", 0);
+    fake_touch();
+    fake_hold_judgements();
+    for (int i = 0; i < 1000; i++)
+        assert_ended(auth, EKEYREJECTED, &err);
+    fake_release_judgements();
+    while (state_of(auth) != VF_AUTH_UNUSED)
+        sched_yield();
+    assert_int_equal(take(auth, "pt-new"), 2);
+    vf_auth_free(auth);
+}
+
+static void a_shutdown_does_not_wait_for_who_waits_for_a_disk(void **state)
+{
+    struct caller caller;
+
+    fake_reset("pt-old");
+    struct vf_auth *auth = open_auth(NULL);
+    fake_hold_judgements();
+    start_caller(auth, 0, &caller);
+    fake_wait_for_judgement(1);
+    vf_auth_shutdown(auth);
+    join_caller(&caller, -ECANCELED);
+    fake_touch(); /* is no reason any more */
+    fake_release_judgements();
+    vf_auth_free(auth);
+    assert_int_equal(fake_readings(), 1);
+}
+
+/* A reason for the look, to be given while the gate is closed. */
+static void touch_and_come(struct vf_auth *auth)
+{
+    fake_touch();
+    assert_int_equal(take(auth, "pt-old"), 1);
+}
+
+static void look_and_come(struct vf_auth *auth)
+{
+    vf_auth_look_again(auth);
+    assert_int_equal(take(auth, "pt-old"), 1);
+}
+
+static void a_look_that_takes_long_leaves_the_token_in_use(void **state)
+{
+    static void (*const reasons[])(struct vf_auth *) = {touch_and_come,
+                                                        look_and_come};
+
+    for (size_t i = 0; i < 2; i++) {
+        fake_reset("pt-old");
+        struct vf_auth *auth = open_auth(NULL);
+        if (i == 0) /* proved or not */
+            vf_auth_accepted(auth, 1);
+        fake_give("pt-new", 0);
+        fake_close_gate();
+        reasons[i](auth);
+        for (int j = 0; j < 1000; j++)
+            assert_int_equal(take(auth, "pt-old"), 1);
+        fake_open_gate();
+        wait_for_generation(auth, 2);
+        assert_int_equal(fake_readings(), 2);
+        assert_int_equal(fake_records(), 0);
+        vf_auth_free(auth);
+    }
+}
+
+/* The other half is for the request. */
+static void who_has_little_time_waits_for_half_of_it(void **state)
+{
+    struct vf_secret *secret;
+    unsigned generation;
+
+    fake_reset("pt-old");
+    struct vf_auth *auth = open_auth(NULL);
+    fake_close_gate();
+    vf_auth_look_again(auth);
+    const int64_t deadline_ms =
+        vf_clock_monotonic_ms() + VF_AUTH_LOOK_MAX_MS * 9 / 10;
+    assert_int_equal(
+        vf_auth_token(auth, deadline_ms, &secret, &generation, NULL), 0);
+    vf_secret_unref(secret);
+    assert_true(vf_clock_monotonic_ms() < deadline_ms);
+    vf_auth_free(auth);
+}
+
+static void a_token_that_is_refused_during_a_look_is_not_gone_on_with(
+    void **state)
+{
+    struct caller callers[CALLERS];
+    struct vf_secret *secret;
+    unsigned generation;
+
+    fake_reset("pt-old");
+    struct vf_auth *auth = open_auth(NULL);
+    fake_give("pt-new", 0);
+    fake_close_gate();
+    look_and_come(auth);
+    start_callers(auth, 1, callers);
+    while (state_of(auth) != VF_AUTH_REFUSED)
+        sched_yield();
+    assert_int_equal(vf_auth_token(auth, soon(), &secret, &generation, NULL),
+                     -ETIMEDOUT);
+    fake_open_gate();
+    join_callers(callers, 0);
+    assert_int_equal(take(auth, "pt-new"), 2);
     vf_auth_free(auth);
 }
 
@@ -271,7 +414,14 @@ int main(void)
         cmocka_unit_test(a_changed_file_with_the_same_token_changes_nothing),
         cmocka_unit_test(
             a_changed_file_without_a_token_is_one_record_and_no_failure),
-        cmocka_unit_test(a_change_that_is_old_news_makes_no_second_look),
+        cmocka_unit_test(a_file_on_a_disk_that_hangs_is_waited_for_only_once),
+        cmocka_unit_test(a_judgement_that_nobody_waits_for_is_not_made),
+        cmocka_unit_test(ended_access_does_not_wait_for_a_disk_that_hangs),
+        cmocka_unit_test(a_shutdown_does_not_wait_for_who_waits_for_a_disk),
+        cmocka_unit_test(a_look_that_takes_long_leaves_the_token_in_use),
+        cmocka_unit_test(who_has_little_time_waits_for_half_of_it),
+        cmocka_unit_test(
+            a_token_that_is_refused_during_a_look_is_not_gone_on_with),
         cmocka_unit_test(a_look_that_a_shutdown_ended_is_no_failure),
         cmocka_unit_test(a_look_asked_for_during_a_look_is_another_one),
     };

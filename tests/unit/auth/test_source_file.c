@@ -336,6 +336,71 @@ static void a_credential_of_ours_may_not(void **state)
     vf_auth_source_free(source);
 }
 
+static void expect_hidden(const char *path, bool is_hidden)
+{
+    struct vf_auth_options options = sources_nothing();
+    struct vf_auth_source *source = NULL;
+    struct vf_error err = {0};
+
+    options.token_file = path;
+    options.mountpoint = sources_path("point");
+    int result = vf_auth_source_find(&options, &source, &err);
+    assert_int_equal(result, is_hidden ? -EINVAL : 0);
+    assert_int_equal(source == NULL, is_hidden);
+    if (is_hidden) {
+        assert_non_null(strstr(err.message, "would be hidden by the mount"));
+        assert_non_null(strstr(err.message, path));
+    }
+    vf_auth_source_free(source);
+}
+
+static void make_link(const char *to, const char *name)
+{
+    assert_int_equal(symlink(to, sources_path(name)), 0);
+}
+
+/* Every read of it would wait for a mount that waits for it. */
+static void a_file_that_the_mount_would_hide_is_refused(void **state)
+{
+    assert_int_equal(mkdir(sources_path("point"), 0700), 0);
+    assert_int_equal(mkdir(sources_path("point/below"), 0700), 0);
+    assert_int_equal(mkdir(sources_path("point.d"), 0700), 0);
+    (void)sources_write("point/below/token", TOKEN);
+    (void)sources_write("point.d/token", TOKEN);
+    (void)sources_write("beside", TOKEN);
+    make_link("point/below", "into");
+    make_link("into/token", "into.token");
+    make_link("../beside", "point/out.token");
+
+    expect_hidden(sources_path("point"), true);
+    expect_hidden(sources_path("point/below/token"), true);
+    expect_hidden(sources_path("point/below/not.there"), true);
+    expect_hidden(sources_path("point/../point/below/token"), true);
+    expect_hidden(sources_path("into/token"), true);
+    expect_hidden(sources_path("into/not.there"), true);
+    expect_hidden(sources_path("into.token"), true);
+    expect_hidden(sources_path("point/out.token"), true);
+
+    expect_hidden(sources_path("beside"), false);
+    expect_hidden(sources_path("not.there"), false);
+    expect_hidden(sources_path("point.d/token"), false);
+    expect_hidden(sources_path("point/../beside"), false);
+    expect_hidden(sources_path("no.directory/token"), false);
+}
+
+static void nothing_is_hidden_by_a_mount_that_is_not_to_be(void **state)
+{
+    struct vf_auth_options options = sources_nothing();
+
+    options.token_file = sources_write("beside", TOKEN);
+    options.mountpoint = sources_path("no.point");
+    vf_auth_source_free(sources_find(&options));
+    options.mountpoint = "";
+    vf_auth_source_free(sources_find(&options));
+    options.mountpoint = NULL;
+    vf_auth_source_free(sources_find(&options));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +417,8 @@ int main(void)
         cmocka_unit_test(a_change_of_rights_is_one),
         cmocka_unit_test(a_link_that_points_elsewhere_is_a_change),
         cmocka_unit_test(a_file_that_cannot_be_opened_is_no_change_for_ever),
+        cmocka_unit_test(a_file_that_the_mount_would_hide_is_refused),
+        cmocka_unit_test(nothing_is_hidden_by_a_mount_that_is_not_to_be),
         cmocka_unit_test_teardown(a_credential_of_systemd_is_a_token_file,
                                   forget_credentials),
         cmocka_unit_test_teardown(

@@ -181,17 +181,23 @@ static void what_gives_no_token_that_lives_is_refused(void **state)
         int code;
         const char *words;
     } bad[] = {
-        {"", EBADMSG, "reply of the exchange"},
+        {"", EBADMSG, "what the exchange at http://127.0.0.1:"},
         {"<html>canary</html>", EBADMSG, "byte 0"},
         {"[]", EBADMSG, "an array"},
         {"{\"expires_in\":3600}", EBADMSG, "access_token"},
         {"{\"access_token\":7}", EBADMSG, "access_token is a number"},
         {GRANT ",\"expires_in\":\"3600\"}", EBADMSG, "expires_in is a string"},
         {GRANT ",\"expires_at\":1}", EBADMSG, "expires_at is a number"},
-        {GRANT ",\"expires_in\":0}", EKEYEXPIRED, "expired"},
-        {GRANT ",\"expires_in\":-9223372036854775808}", EKEYEXPIRED, "expired"},
-        {GRANT ",\"expires_in\":-1e99}", EKEYEXPIRED, "expired"},
-        {"{\"access_token\":\"sat canary\"}", EINVAL, "byte 3"},
+        {GRANT ",\"expires_in\":0}", EBADMSG, "expires_in is not positive"},
+        {GRANT ",\"expires_in\":-9223372036854775808}", EBADMSG,
+         "expires_in is not positive"},
+        {GRANT ",\"expires_in\":-1e99}", EBADMSG, "expires_in is not positive"},
+        {GRANT ",\"expires_at\":\"2020-01-01T00:00:00Z\"}", EKEYEXPIRED,
+         "expired"},
+        {"{\"access_token\":\"sat canary\"}", EBADMSG, "byte 3 of the token"},
+        {"{\"access_token\":\"sat\\ncanary\"}", EBADMSG,
+         "answered cannot be used: there is more than one line in it"},
+        {"{\"access_token\":\"\"}", EBADMSG, "there is no token in it"},
     };
     struct bench bench = begin("200 OK", "");
     struct vf_error err;
