@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 
 from .paths import BUILD, environment
-from .process import ends_within, finish, run, spawn
+from .process import ends_within, finish, spawn
 from .service import DIALECTS
 from .specs import bearer, text
 
@@ -39,6 +39,7 @@ MAKE_MACHINE = r"""
 set -eu
 top=$1 build=$2
 shift 2
+[ -e /etc/mtab ] || { echo "fusermount3 wants an /etc/mtab" >&2; exit 1; }
 awk '$3 == "fuse.vaultfs" { print $2 }' /proc/self/mounts | while read -r point; do
     umount -l "$(printf %b "$point")" || true
 done
@@ -51,6 +52,7 @@ if [ "$(stat -c %a /dev/fuse)" != 666 ]; then
 fi
 : > "$top/.fuse.conf"
 mount --bind "$top/.fuse.conf" /etc/fuse.conf
+mountpoint -q /sys || mount -t sysfs sysfs /sys
 mountpoint -q /sys/fs/fuse/connections ||
     mount -t fusectl fusectl /sys/fs/fuse/connections
 for user in "$@"; do
@@ -69,13 +71,20 @@ ALONE = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork",
          "--kill-child", "--mount-proc"]  # fmt: skip
 
 
+class NotMade(Exception):
+    """This machine does not let one be made; the reason in its own words."""
+
+
 @functools.cache
 def why_no_machine():
     """Why none can be made here, or None."""
     if os.geteuid() != 0:
         return "only root can become another user"
-    result = run([*ALONE, "true"])
-    return None if result else f"no name spaces can be made: {result.err.strip()}"
+    try:
+        Machine().end()
+    except NotMade as reason:
+        return f"no machine for other users: {reason}"
+    return None
 
 
 class Machine:
@@ -88,8 +97,10 @@ class Machine:
                  *ORDINARY, "root"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )  # fmt: skip
-            assert self._process.stdout.readline() == b"ready\n", "no machine was made"
+            if self._process.stdout.readline() != b"ready\n":
+                raise NotMade(self._process.communicate()[1].decode().strip())
 
     @functools.cache
     def user(self, name):
@@ -102,8 +113,9 @@ class Machine:
     @property
     def prefix(self):
         """What begins a command that runs in it."""
-        spaces = f"/proc/{self._process.pid}/ns"
-        return ["nsenter", f"--mount={spaces}/mnt", f"--pid={spaces}/pid_for_children"]
+        process = f"/proc/{self._process.pid}"
+        return ["nsenter", f"--mount={process}/ns/mnt", f"--root={process}/root",
+                f"--wd={process}/root", f"--pid={process}/ns/pid_for_children"]  # fmt: skip
 
     def consent(self):
         """To --allow-other, as an administrator gives it."""
@@ -115,6 +127,7 @@ class Machine:
             self._process.kill()
             self._process.wait(10)
         self._process.stdout.close()
+        self._process.stderr.close()
 
 
 class User:
