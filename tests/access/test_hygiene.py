@@ -261,6 +261,7 @@ def test_a_command_that_talks_of_its_token_is_not_quoted(house):
         house.assert_clean(why.out)
 
 
+@pytest.mark.slow
 def test_a_commands_child_is_given_no_token(house):
     """What the user's environment held is out of it, and no descriptor leads to
     what we have open."""

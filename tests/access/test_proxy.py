@@ -18,6 +18,9 @@ from support.service import CREDENTIALS, DIALECTS
 from support.specs import bearer, write
 from support.tokens import write_private
 
+# All of it: quick runs do without.
+pytestmark = pytest.mark.slow
+
 PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 PLAIN = ("http_proxy", "HTTP_PROXY", *PROXIES)
 SECRET = "ghp_never_to_be_seen"

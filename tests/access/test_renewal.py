@@ -24,6 +24,9 @@ from support.tokens import (
     write_private,
 )
 
+# All of it: quick runs do without.
+pytestmark = pytest.mark.slow
+
 CALLERS = 16
 
 

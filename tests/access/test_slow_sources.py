@@ -16,6 +16,9 @@ from support.process import ends_within, run, wait_for
 from support.specs import bearer
 from support.tokens import EXCHANGE, write_private
 
+# All of it: quick runs do without.
+pytestmark = pytest.mark.slow
+
 # Seconds. Much longer than a caller waits.
 AT_ONCE = 10
 

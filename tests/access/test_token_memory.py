@@ -4,7 +4,6 @@ open connections may hold besides is counted and told."""
 
 import errno
 import os
-import signal
 
 import pytest
 
@@ -17,6 +16,9 @@ from support.process import finish, wait_for
 from support.sources import SOURCES
 from support.specs import bearer, text
 from support.tokens import token_of
+
+# All of it: quick runs do without.
+pytestmark = pytest.mark.slow
 
 may_look = pytest.mark.skipif(
     os.geteuid() != 0 or is_sanitized(VAULTFS) or is_sanitized(VAULTD),
@@ -69,7 +71,6 @@ def test_a_token_has_one_copy_and_it_is_locked(
     if source in REREAD:
         house.revoke(source, "first")
         house.give(source, house.issue(source, "second"))
-        os.kill(pid, signal.SIGHUP)
         wait_for(lambda: errno_of(os.mkdir, house.point / "d") == 0)
     house.note_exchanged()
     in_use = token_of(house.proxy.requests[-1])

@@ -4,10 +4,15 @@
 import json
 import os
 
+import pytest
+
 from support.process import wait_for
 from support.specs import when
 
 from official_sdk import URL, bearer, variable
+
+# All of it: quick runs do without.
+pytestmark = pytest.mark.slow
 
 
 def read(path):

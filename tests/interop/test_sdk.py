@@ -7,6 +7,9 @@ from support.service import CREDENTIALS, VAULTS, Counter
 
 from official_sdk import URL, SdkError, bearer, oauth, variable
 
+# All of it: quick runs do without.
+pytestmark = pytest.mark.slow
+
 
 def refused(call, *args):
     """The error class, status and type that the SDK makes of a refusal."""
