@@ -116,11 +116,15 @@ def test_why_gives_the_services_own_words(stage, proxy, refusal):
     assert why(mount) == expected
 
 
-def test_a_failure_of_ours_does_not_hide_that_of_a_caller(stage, proxy):
-    mount = stage("--on-auth-expired", "echo no display >&2; false")
+def test_a_failure_of_ours_does_not_hide_that_of_a_caller(stage, proxy, tmp_path):
+    told = tmp_path / "told"
+    wait = f"until test -e '{told}'; do sleep 0.01; done"
+    mount = stage("--on-auth-expired", f"{wait}; echo no display >&2; false")
     action, expected = REFUSALS["401"]
     proxy.on("POST", CREDENTIALS, action)
     assert not mount.sh(WRITE)
+    mount.record("/prod/new.json")
+    told.touch()
     wait_for(lambda: "expired access" in why(mount), what="the command's end")
     ours, callers = why(mount).split("\nBefore that:\n")
     assert "Running the command for expired access to /mnt failed: The command" in ours
