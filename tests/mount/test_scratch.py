@@ -53,14 +53,6 @@ def raises(code):
 
 
 @pytest.fixture
-def prod(mount):
-    """An empty vault "prod", already listed."""
-    os.mkdir(mount / "prod")
-    assert mount.ls("prod") == []
-    return mount / "prod"
-
-
-@pytest.fixture
 def github(prod, service):
     """prod with one credential."""
     (prod / "github.json").write_bytes(text(bearer()))
