@@ -58,7 +58,7 @@ int vf_identity_label(const struct vf_json *credential, const char *id,
 {
     const struct vf_json *part = identity_part(credential);
     struct vf_buf label = VF_BUF_INIT;
-    const char *url, *variable;
+    const char *url = NULL, *variable = NULL;
     int result = optional_string(part, "mcp_server_url", &url, err);
 
     if (result == 0)

@@ -30,7 +30,7 @@ VF_MUST_CHECK int vf_time_parse(const char *text, struct timespec *ret);
 
 /* RFC 3339 in UTC with "Z"; fraction to the microsecond, its trailing zeros
  * dropped, as the service writes it. */
-#define VF_TIME_SIZE 40
+#define VF_TIME_SIZE 112 /* of any int, for a compiler that checks */
 void vf_time_format(struct timespec time, char ret[static VF_TIME_SIZE]);
 
 #endif
