@@ -20,6 +20,7 @@ struct vf_db {
         sqlite3_stmt *statement;
     } prepared[STATEMENTS_MAX];
     size_t count;
+    int log_pages; /* after the last commit */
 };
 
 /* The log's index and the log itself report a full disk as an I/O error. */
@@ -114,6 +115,24 @@ static void contains_folded(sqlite3_context *context, int argc,
     sqlite3_result_int(context, is_found);
 }
 
+/* In place of SQLite's own, which makes a commit wait for a checkpoint. */
+static int on_commit(void *context, sqlite3 *handle, const char *name,
+                     int log_pages)
+{
+    struct vf_db *db = context;
+
+    db->log_pages = log_pages;
+    return SQLITE_OK;
+}
+
+static const char reader_pragmas[] = "PRAGMA query_only = ON;";
+static const char writer_pragmas[] = "PRAGMA auto_vacuum = INCREMENTAL;"
+                                     "PRAGMA journal_mode = WAL;"
+                                     "PRAGMA synchronous = FULL;"
+                                     "PRAGMA journal_size_limit = 16777216;"
+                                     "PRAGMA foreign_keys = ON;"
+                                     "PRAGMA secure_delete = ON;";
+
 static int configure(struct vf_db *db, bool is_reader, struct vf_error *err)
 {
     int code = sqlite3_create_function(db->handle, "contains_folded", 2,
@@ -123,14 +142,13 @@ static int configure(struct vf_db *db, bool is_reader, struct vf_error *err)
     if (code != SQLITE_OK)
         return fail(db, code, err);
     sqlite3_busy_timeout(db->handle, BUSY_MS);
-    return vf_db_script(db,
-                        is_reader ? "PRAGMA query_only = ON;"
-                                  : "PRAGMA auto_vacuum = INCREMENTAL;"
-                                    "PRAGMA journal_mode = WAL;"
-                                    "PRAGMA synchronous = FULL;"
-                                    "PRAGMA foreign_keys = ON;"
-                                    "PRAGMA secure_delete = ON;",
-                        err);
+    sqlite3_wal_hook(db->handle, on_commit, db);
+    /* What SQLite puts aside would else go to a file in /var/tmp. */
+    int result = vf_db_script(db, "PRAGMA temp_store = MEMORY;", err);
+    return result < 0
+               ? result
+               : vf_db_script(db, is_reader ? reader_pragmas : writer_pragmas,
+                              err);
 }
 
 int vf_db_open(const char *path, bool is_reader, struct vf_db **ret,
@@ -274,9 +292,27 @@ int vf_db_script(struct vf_db *db, const char *sql, struct vf_error *err)
     return code == SQLITE_OK ? 0 : fail(db, code, err);
 }
 
+int vf_db_log_pages(const struct vf_db *db)
+{
+    return db->log_pages;
+}
+
+int vf_db_checkpoint(struct vf_db *db, struct vf_error *err)
+{
+    int code = sqlite3_wal_checkpoint_v2(db->handle, "main",
+                                         SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+
+    return code == SQLITE_OK ? 0 : fail(db, code, err);
+}
+
 int vf_db_changes(const struct vf_db *db)
 {
     return sqlite3_changes(db->handle);
+}
+
+int64_t vf_db_total_changes(const struct vf_db *db)
+{
+    return sqlite3_total_changes64(db->handle);
 }
 
 bool vf_db_is_in_transaction(const struct vf_db *db)

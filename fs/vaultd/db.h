@@ -68,8 +68,20 @@ VF_MUST_CHECK int vf_db_get_int(struct vf_db *db, const char *sql,
 VF_MUST_CHECK int vf_db_script(struct vf_db *db, const char *sql,
                                struct vf_error *err);
 
+/*
+ * The log's length after the last commit here, in pages. Nothing but
+ * vf_db_checkpoint() brings them to the database, as many as readers allow.
+ * Once all are there, and no reader uses the log, the next commit begins it
+ * anew. When it fails, the log still has all that it had.
+ */
+int vf_db_log_pages(const struct vf_db *db);
+VF_MUST_CHECK int vf_db_checkpoint(struct vf_db *db, struct vf_error *err);
+
 /* Rows changed by the last statement. */
 int vf_db_changes(const struct vf_db *db);
+
+/* Rows changed since the connection was opened, those undone included. */
+int64_t vf_db_total_changes(const struct vf_db *db);
 bool vf_db_is_in_transaction(const struct vf_db *db);
 
 /* A column's text, "" for null; valid until the next step. */

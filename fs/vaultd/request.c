@@ -222,7 +222,8 @@ static struct request *request_new(struct vf_requests *requests,
 
 static void drop_body(struct request *request)
 {
-    request->body = vf_secret_unref(request->body);
+    vf_spares_give(&request->requests->spares, request->body);
+    request->body = NULL;
     atomic_fetch_sub(&request->requests->bodies, request->body_held);
     request->body_held = 0;
 }
@@ -259,7 +260,8 @@ static int gather(struct request *request, const char *data, size_t size)
                          "a body has at most %zu bytes", max);
     int result = hold(request, size);
     if (result == 0 && request->body == NULL)
-        result = vf_secret_new(size, &request->body, &request->err);
+        result = vf_spares_take(&request->requests->spares, size,
+                                &request->body, &request->err);
     return result < 0
                ? result
                : vf_secret_append(request->body, data, size, &request->err);

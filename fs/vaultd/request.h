@@ -6,6 +6,7 @@
 #define VAULTD_REQUEST_H
 
 #include "dialect.h"
+#include "spares.h"
 
 #include <microhttpd.h>
 #include <stdatomic.h>
@@ -19,7 +20,8 @@ struct vf_requests {
     const struct vf_dialect *dialect;
     const struct vf_rules *rules;
     struct vf_usage *usage;
-    bool is_logging;      /* a line a request */
+    bool is_logging; /* a line a request */
+    struct vf_spares spares;
     size_t bodies_max;    /* bytes */
     atomic_size_t bodies; /* bytes of all bodies that are held */
 };

@@ -90,9 +90,11 @@ int vf_server_new(const struct vf_server_options *options,
         .is_logging = options->is_logging,
         .bodies_max = room_for_bodies(options->dialect),
     };
+    vf_spares_init(&server->requests.spares);
     server->connections_max = options->connections_max;
     int result = vf_usage_new(options->store, &server->requests.usage, err);
     if (result < 0) {
+        vf_spares_done(&server->requests.spares);
         free(server);
         return result;
     }
@@ -171,5 +173,6 @@ void vf_server_free(struct vf_server *server)
         vf_connections_free(server->listeners[i].connections);
     }
     vf_usage_free(server->requests.usage);
+    vf_spares_done(&server->requests.spares);
     free(server);
 }

@@ -2,21 +2,18 @@
  *
  * Group commit. What costs in a durable write is the fsync at COMMIT, whatever
  * the number of rows. So the writer takes all jobs that are queued into one
- * transaction, each inside a savepoint, so that one which fails takes only its
- * own changes back, and wakes their callers only after COMMIT returned. While
- * it waits for the disk, the next group gathers. When the transaction as a
- * whole is lost (disk full, I/O error), every job in it failed.
+ * transaction, and wakes their callers only after COMMIT returned. While it
+ * waits for the disk, the next group gathers. When the transaction as a whole
+ * is lost (disk full, I/O error), every job in it failed.
  *
- * A full disk. Also a delete needs room first: in the log. So some is kept in
- * reserve while there is any. A transaction that finds no room is tried once
- * more after the log was emptied; then the disk is taken as full: what makes
- * the store smaller is given the reserve, what does not is refused. After each
- * such job the room that it made is handed back and the reserve taken again.
+ * A job lies on its caller's stack, and the caller waits on a semaphore beside
+ * it: to post that is the last that the writer does with a job.
  */
 #include "store.h"
 
 #include "db.h"
 #include "directory.h"
+#include "group.h"
 #include "reserve.h"
 #include "schema.h"
 #include "seal.h"
@@ -25,6 +22,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,151 +31,43 @@
 
 #define READERS 8
 #define GROUP_MAX 256
+#define LOG_STEP 1000 /* pages between two checkpoints */
+#define LOG_MAX 4000  /* pages, from which on readers are held off */
 
 /* One vf_store_write(), on its caller's stack, or one vf_store_post(), on the
  * heap with its context. */
-struct job {
-    enum vf_store_effect effect;
-    vf_store_job *run;
-    void *context;
-    struct vf_error *err;
-    int result;
+struct request {
+    struct vf_job job; /* first: the queue is a list of these */
     bool is_posted;
-    bool is_done;
-    pthread_cond_t done;
-    struct job *next;
+    sem_t done;
 };
 
 struct vf_store {
     char *path; /* of the database */
     struct vf_seal *seal;
-    struct vf_db *writer; /* these three are the writer thread's */
-    struct vf_reserve *reserve;
-    struct vf_ids ids;
+    struct vf_ids ids; /* these three are the writer thread's */
+    struct vf_writer writer;
+    int log_seen; /* pages of the log at the last checkpoint */
     pthread_t thread;
     bool has_thread;
 
     pthread_mutex_t lock; /* guards what follows; held for moments only */
     pthread_cond_t queued;
-    struct job *first, **end;
+    struct vf_job *first, **end;
     bool is_closing;
     pthread_cond_t reader_free;
+    pthread_cond_t readers_idle;
     struct vf_db *readers[READERS]; /* those nobody uses */
     size_t readers_free, readers_open;
+    bool is_held; /* no read begins */
 };
 
-/* Below 0 when not just the job but the whole transaction is gone. */
-static int run_in_savepoint(struct vf_store *store, struct job *job)
-{
-    const struct vf_access access = {store->writer, store->seal, &store->ids};
-
-    job->result = vf_db_run(store->writer, "SAVEPOINT job", NULL, 0, job->err);
-    if (job->result == 0)
-        job->result = job->run(job->context, &access, job->err);
-    if (job->result == -ENOSPC)
-        return -ENOSPC;
-    if (!vf_db_is_in_transaction(store->writer))
-        return -EIO;
-    if (job->result < 0 &&
-        vf_db_run(store->writer, "ROLLBACK TO job", NULL, 0, NULL) < 0)
-        return -EIO;
-    return vf_db_run(store->writer, "RELEASE job", NULL, 0, NULL) < 0 ? -EIO
-                                                                      : 0;
-}
-
-/* Jobs from first to before end in one transaction. When it is lost, whatever
- * a job was told, it did not happen. */
-static int run_transaction(struct vf_store *store, struct job *first,
-                           const struct job *end, struct vf_error *err)
-{
-    int result = vf_db_run(store->writer, "BEGIN IMMEDIATE", NULL, 0, err);
-
-    for (struct job *job = first; result == 0 && job != end; job = job->next) {
-        result = run_in_savepoint(store, job);
-        if (result < 0)
-            vf_error_set(err, -result, "%s: a transaction was lost: %s",
-                         store->path, strerror(-result));
-    }
-    if (result == 0)
-        result = vf_db_run(store->writer, "COMMIT", NULL, 0, err);
-    if (result < 0 && vf_db_is_in_transaction(store->writer) &&
-        vf_db_run(store->writer, "ROLLBACK", NULL, 0, NULL) < 0)
-        abort(); /* never acknowledge over a transaction of unknown state */
-    return result;
-}
-
-static void fail_jobs(struct job *first, const struct job *end,
-                      const struct vf_error *reason)
-{
-    for (struct job *job = first; job != end; job = job->next) {
-        job->result = -reason->code;
-        if (job->err != NULL)
-            *job->err = *reason;
-    }
-}
-
-/*
- * Give what the log and the database do not need back to the file system. The
- * log may hold many versions of a page; the checkpoint leaves one. Moving pages
- * to where free ones are is itself logged, hence in small steps. That any of it
- * fails shows in the room that there is afterwards.
- */
-static int make_room(struct vf_store *store, struct vf_error *err)
-{
-    static const char *const steps[] = {"PRAGMA wal_checkpoint(TRUNCATE)",
-                                        "PRAGMA incremental_vacuum(16)",
-                                        "PRAGMA wal_checkpoint(TRUNCATE)"};
-
-    vf_reserve_give(store->reserve);
-    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
-        if (vf_db_script(store->writer, steps[i], NULL) < 0)
-            continue;
-    return vf_reserve_take(store->reserve, err);
-}
-
-/* What makes the store smaller has the reserve, one at a time; the rest
- * fails. */
-static void run_on_reserve(struct vf_store *store, struct job *group,
-                           const struct vf_error *reason)
-{
-    for (struct job *job = group; job != NULL; job = job->next) {
-        struct vf_error err = *reason;
-        int result = -ENOSPC;
-
-        if (job->effect == VF_STORE_SHRINKS) {
-            vf_reserve_give(store->reserve);
-            result = run_transaction(store, job, job->next, &err);
-            (void)make_room(store, NULL); /* the next one looks again */
-        }
-        if (result < 0)
-            fail_jobs(job, job->next, &err);
-    }
-}
-
-static void run_group(struct vf_store *store, struct job *group)
-{
-    struct vf_error reason;
-    int result = vf_reserve_take(store->reserve, &reason);
-
-    if (result == 0)
-        result = run_transaction(store, group, NULL, &reason);
-    if (result == -ENOSPC) {
-        result = make_room(store, &reason);
-        if (result == 0)
-            result = run_transaction(store, group, NULL, &reason);
-    }
-    if (result == -ENOSPC)
-        run_on_reserve(store, group, &reason);
-    else if (result < 0)
-        fail_jobs(group, NULL, &reason);
-}
-
 /* The next group, or NULL at the end. Called with the lock held. */
-static struct job *take_group(struct vf_store *store)
+static struct vf_job *take_group(struct vf_store *store)
 {
     while (store->first == NULL && !store->is_closing)
         pthread_cond_wait(&store->queued, &store->lock);
-    struct job *group = store->first, **last = &store->first;
+    struct vf_job *group = store->first, **last = &store->first;
     for (int i = 0; i < GROUP_MAX && *last != NULL; i++)
         last = &(*last)->next;
     store->first = *last;
@@ -187,77 +77,117 @@ static struct job *take_group(struct vf_store *store)
     return group;
 }
 
-/* Called with the lock held; a caller's stack goes once it is woken. */
-static void finish(struct job *job)
+static void finish(struct vf_job *job)
 {
-    if (job->is_posted) {
+    struct request *request = (struct request *)job;
+
+    if (request->is_posted) {
         free(job->context);
-        free(job);
-        return;
+        free(request);
+    } else {
+        sem_post(&request->done);
     }
-    job->is_done = true;
-    pthread_cond_signal(&job->done);
+}
+
+/* Let no read begin, and wait for the end of those under way. */
+static void hold_readers(struct vf_store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    store->is_held = true;
+    while (store->readers_free < store->readers_open)
+        pthread_cond_wait(&store->readers_idle, &store->lock);
+    pthread_mutex_unlock(&store->lock);
+}
+
+static void let_readers(struct vf_store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    store->is_held = false;
+    pthread_cond_broadcast(&store->reader_free);
+    pthread_mutex_unlock(&store->lock);
+}
+
+/*
+ * A checkpoint now and then, when nobody waits for it. The log begins anew once
+ * all of it was brought to the database and no reader uses it, which with
+ * readers that always overlap is never: it would grow for ever. So when it is
+ * long, they are held off for that moment; those that come after find nothing
+ * in it that they need. What fails is tried again, and matters when the disk is
+ * full.
+ */
+static void tend_log(struct vf_store *store)
+{
+    int pages = vf_db_log_pages(store->writer.access.db);
+
+    if (pages < store->log_seen)
+        store->log_seen = 0;
+    if (pages < store->log_seen + LOG_STEP)
+        return;
+    store->log_seen = pages;
+    if (pages >= LOG_MAX)
+        hold_readers(store);
+    if (vf_db_checkpoint(store->writer.access.db, NULL) < 0)
+        store->log_seen = 0;
+    if (pages >= LOG_MAX)
+        let_readers(store);
 }
 
 static void *write_groups(void *context)
 {
     struct vf_store *store = context;
-    struct job *group;
+    struct vf_job *group;
 
     pthread_mutex_lock(&store->lock);
     while ((group = take_group(store)) != NULL) {
         pthread_mutex_unlock(&store->lock);
-        run_group(store, group);
-        pthread_mutex_lock(&store->lock);
-        for (struct job *next; group != NULL; group = next) {
+        vf_group_run(&store->writer, group);
+        for (struct vf_job *next; group != NULL; group = next) {
             next = group->next;
             finish(group);
         }
+        tend_log(store);
+        pthread_mutex_lock(&store->lock);
     }
     pthread_mutex_unlock(&store->lock);
     return NULL;
 }
 
-/* Called with the lock held. */
-static void queue(struct vf_store *store, struct job *job)
+static void queue(struct vf_store *store, struct vf_job *job)
 {
+    pthread_mutex_lock(&store->lock);
     *store->end = job;
     store->end = &job->next;
     pthread_cond_signal(&store->queued);
+    pthread_mutex_unlock(&store->lock);
 }
 
 int vf_store_write(struct vf_store *store, enum vf_store_effect effect,
                    vf_store_job *run, void *context, struct vf_error *err)
 {
-    struct job job = {.effect = effect,
-                      .run = run,
-                      .context = context,
-                      .err = err,
-                      .done = PTHREAD_COND_INITIALIZER};
+    struct request request = {
+        .job = {.effect = effect, .run = run, .context = context, .err = err}};
 
-    pthread_mutex_lock(&store->lock);
-    queue(store, &job);
-    while (!job.is_done)
-        pthread_cond_wait(&job.done, &store->lock);
-    pthread_mutex_unlock(&store->lock);
-    pthread_cond_destroy(&job.done);
-    return job.result;
+    sem_init(&request.done, 0, 0);
+    queue(store, &request.job);
+    while (sem_wait(&request.done) < 0)
+        continue; /* a signal */
+    sem_destroy(&request.done);
+    return request.job.result;
 }
 
 int vf_store_post(struct vf_store *store, enum vf_store_effect effect,
                   vf_store_job *run, void *context)
 {
-    struct job *job = malloc(sizeof(*job));
+    struct request *request = malloc(sizeof(*request));
 
-    if (job == NULL) {
+    if (request == NULL) {
         free(context);
         return -ENOMEM;
     }
-    *job = (struct job){
-        .effect = effect, .run = run, .context = context, .is_posted = true};
-    pthread_mutex_lock(&store->lock);
-    queue(store, job);
-    pthread_mutex_unlock(&store->lock);
+    *request = (struct request){
+        .job = {.effect = effect, .run = run, .context = context},
+        .is_posted = true};
+    queue(store, &request->job);
     return 0;
 }
 
@@ -266,10 +196,19 @@ size_t vf_store_queued(struct vf_store *store)
     size_t count = 0;
 
     pthread_mutex_lock(&store->lock);
-    for (const struct job *job = store->first; job != NULL; job = job->next)
+    for (const struct vf_job *job = store->first; job != NULL; job = job->next)
         count++;
     pthread_mutex_unlock(&store->lock);
     return count;
+}
+
+/* Called with the lock held. */
+static void tell_reader_is_free(struct vf_store *store)
+{
+    if (!store->is_held)
+        pthread_cond_signal(&store->reader_free);
+    else if (store->readers_free == store->readers_open)
+        pthread_cond_signal(&store->readers_idle);
 }
 
 static int take_reader(struct vf_store *store, struct vf_db **ret,
@@ -279,7 +218,8 @@ static int take_reader(struct vf_store *store, struct vf_db **ret,
     int result = 0;
 
     pthread_mutex_lock(&store->lock);
-    while (store->readers_free == 0 && store->readers_open == READERS)
+    while (store->is_held ||
+           (store->readers_free == 0 && store->readers_open == READERS))
         pthread_cond_wait(&store->reader_free, &store->lock);
     if (store->readers_free > 0)
         reader = store->readers[--store->readers_free];
@@ -291,7 +231,7 @@ static int take_reader(struct vf_store *store, struct vf_db **ret,
     if (result < 0) {
         pthread_mutex_lock(&store->lock);
         store->readers_open--;
-        pthread_cond_signal(&store->reader_free);
+        tell_reader_is_free(store);
         pthread_mutex_unlock(&store->lock);
         return result;
     }
@@ -303,7 +243,7 @@ static void give_reader(struct vf_store *store, struct vf_db *reader)
 {
     pthread_mutex_lock(&store->lock);
     store->readers[store->readers_free++] = reader;
-    pthread_cond_signal(&store->reader_free);
+    tell_reader_is_free(store);
     pthread_mutex_unlock(&store->lock);
 }
 
@@ -341,18 +281,19 @@ static int fail(struct vf_error *err, int code, const char *path)
 static int check_key(struct vf_store *store, const char *dir,
                      struct vf_error *err)
 {
+    struct vf_db *db = store->writer.access.db;
     unsigned char hash[VF_SEAL_HASH_SIZE];
     int64_t is_known = 0, is_right = 0;
 
     vf_seal_hash(store->seal, VF_SEAL_CHECK, NULL, 0, hash);
-    int result = vf_db_get_int(store->writer, "SELECT count(*) FROM key_check",
-                               NULL, 0, &is_known, err);
+    int result = vf_db_get_int(db, "SELECT count(*) FROM key_check", NULL, 0,
+                               &is_known, err);
     if (result == 0 && is_known == 0)
-        return vf_db_run(store->writer, "INSERT INTO key_check VALUES (?1)",
+        return vf_db_run(db, "INSERT INTO key_check VALUES (?1)",
                          VF_VALUES(VF_BLOB(hash, sizeof(hash))), err);
     if (result == 0)
         result = vf_db_get_int(
-            store->writer, "SELECT count(*) FROM key_check WHERE hash = ?1",
+            db, "SELECT count(*) FROM key_check WHERE hash = ?1",
             VF_VALUES(VF_BLOB(hash, sizeof(hash))), &is_right, err);
     if (result == 0 && is_right == 0)
         return vf_error_set(err, EKEYREJECTED,
@@ -363,14 +304,15 @@ static int check_key(struct vf_store *store, const char *dir,
 
 static int resume_ids(struct vf_store *store, struct vf_error *err)
 {
+    struct vf_db *db = store->writer.access.db;
     static const char sql[] =
         "SELECT max(id) FROM vault UNION ALL SELECT max(id) FROM credential";
     sqlite3_stmt *rows;
-    int result = vf_db_query(store->writer, sql, NULL, 0, &rows, err);
+    int result = vf_db_query(db, sql, NULL, 0, &rows, err);
 
     if (result < 0)
         return result;
-    while ((result = vf_db_step(store->writer, rows, err)) > 0)
+    while ((result = vf_db_step(db, rows, err)) > 0)
         vf_ids_resume(&store->ids, vf_db_text(rows, 0));
     vf_db_end(rows);
     return result;
@@ -379,17 +321,17 @@ static int resume_ids(struct vf_store *store, struct vf_error *err)
 static int open_database(struct vf_store *store, const char *dir,
                          struct vf_error *err)
 {
-    int result = vf_db_open(store->path, false, &store->writer, err);
+    int result = vf_db_open(store->path, false, &store->writer.access.db, err);
 
     if (result == 0)
-        result = vf_schema_upgrade(store->writer, err);
+        result = vf_schema_upgrade(store->writer.access.db, err);
     if (result == 0)
         result = check_key(store, dir, err);
     if (result == 0)
         result = resume_ids(store, err);
     if (result < 0) {
-        vf_db_close(store->writer);
-        store->writer = NULL;
+        vf_db_close(store->writer.access.db);
+        store->writer.access.db = NULL;
     }
     return result;
 }
@@ -402,11 +344,11 @@ static int open_files(struct vf_store *store, const char *dir,
     int result = vf_seal_new(dir, is_new, &store->seal, err);
 
     if (result == 0)
-        result = vf_reserve_new(dir, &store->reserve, err);
+        result = vf_reserve_new(dir, &store->writer.reserve, err);
     if (result == 0)
         result = open_database(store, dir, err);
     if (result == -ENOSPC) { /* opening takes some for the log and its index */
-        vf_reserve_give(store->reserve);
+        vf_reserve_give(store->writer.reserve);
         result = open_database(store, dir, err);
     }
     return result;
@@ -430,6 +372,9 @@ static int open_locked(struct vf_store *store, const char *dir,
 
 static int start_writer(struct vf_store *store, struct vf_error *err)
 {
+    store->writer.path = store->path;
+    store->writer.access.seal = store->seal;
+    store->writer.access.ids = &store->ids;
     int code = pthread_create(&store->thread, NULL, write_groups, store);
 
     if (code != 0)
@@ -449,6 +394,7 @@ int vf_store_open(const char *dir, bool may_create, struct vf_store **ret,
     pthread_mutex_init(&store->lock, NULL);
     pthread_cond_init(&store->queued, NULL);
     pthread_cond_init(&store->reader_free, NULL);
+    pthread_cond_init(&store->readers_idle, NULL);
     int result = asprintf(&store->path, "%s/vaults.db", dir);
     if (result < 0) {
         store->path = NULL;
@@ -485,9 +431,10 @@ void vf_store_close(struct vf_store *store)
     }
     for (size_t i = 0; i < store->readers_free; i++)
         vf_db_close(store->readers[i]);
-    vf_db_close(store->writer);
-    vf_reserve_free(store->reserve);
+    vf_db_close(store->writer.access.db);
+    vf_reserve_free(store->writer.reserve);
     vf_seal_free(store->seal);
+    pthread_cond_destroy(&store->readers_idle);
     pthread_cond_destroy(&store->reader_free);
     pthread_cond_destroy(&store->queued);
     pthread_mutex_destroy(&store->lock);

@@ -54,7 +54,8 @@ enum vf_store_effect { VF_STORE_GROWS, VF_STORE_SHRINKS };
 /*
  * Run a job on the writer's thread. 0 means that its changes are on the disk;
  * on failure none of them was made: -ENOSPC when the disk is full. Jobs run one
- * after another; one whose changes found no room may be run again. Blocks.
+ * after another; one may be run again, when what it changed had to be undone
+ * with the changes of others. Blocks.
  */
 VF_MUST_CHECK int vf_store_write(struct vf_store *store,
                                  enum vf_store_effect effect, vf_store_job *job,

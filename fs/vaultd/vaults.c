@@ -213,7 +213,7 @@ int vf_vault_archive(struct vf_call *call, const struct vf_access *access,
                      struct vf_error *err)
 {
     int64_t updated_us = 0;
-    bool is_archived;
+    bool is_archived = false;
     int result = vf_vault_find(call, access, &is_archived, err);
 
     if (result < 0)

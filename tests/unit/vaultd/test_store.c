@@ -3,6 +3,7 @@
 #include "seal.h"
 #include "store.h"
 
+#include "vaultfs/clock.h"
 #include "vaultfs/secret.h"
 
 #include <errno.h>
@@ -11,12 +12,23 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+/* SQLite's calls come here. */
+static atomic_int syncs;
+
+int fdatasync(int fd)
+{
+    atomic_fetch_add(&syncs, 1);
+    return fsync(fd);
+}
 
 struct fixture {
     char dir[64];
@@ -51,11 +63,14 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* A job that adds a vault of this name, and then fails if it is told to. */
+/* A job that adds a vault of this name, and then fails if it is told to; or
+ * before. */
 struct add {
     struct vf_store *store;
     const char *name;
     int fails_with;
+    bool fails_early;
+    int runs;
     bool rolls_all_back;
     int result;
     struct vf_error err;
@@ -64,9 +79,12 @@ struct add {
 static int add_vault(void *context, const struct vf_access *access,
                      struct vf_error *err)
 {
-    const struct add *add = context;
+    struct add *add = context;
     char id[VF_ID_SIZE];
 
+    add->runs++;
+    if (add->fails_early)
+        return vf_error_set(err, add->fails_with, "as told");
     vf_ids_next(access->ids, "vault_", vf_now_us(), id);
     int result = vf_db_run(access->db,
                            "INSERT INTO vault (id, display_name, metadata,"
@@ -119,6 +137,22 @@ static int wait_at_gate(void *context, const struct vf_access *access,
     return 0;
 }
 
+static void enter(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    while (!gate->is_entered)
+        pthread_cond_wait(&gate->moved, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static void open_gate(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    gate->is_open = true;
+    pthread_cond_broadcast(&gate->moved);
+    pthread_mutex_unlock(&gate->lock);
+}
+
 struct guard {
     struct vf_store *store;
     struct gate *gate;
@@ -153,20 +187,14 @@ static void write_as_a_group(struct vf_store *store, struct add *adds,
     pthread_t holder, threads[16];
 
     pthread_create(&holder, NULL, run_gate, &guard);
-    pthread_mutex_lock(&gate.lock);
-    while (!gate.is_entered)
-        pthread_cond_wait(&gate.moved, &gate.lock);
-    pthread_mutex_unlock(&gate.lock);
+    enter(&gate);
     for (size_t i = 0; i < adds_count; i++) {
         adds[i].store = store;
         pthread_create(&threads[i], NULL, run_add, &adds[i]);
     }
     while (vf_store_queued(store) < adds_count)
         sched_yield();
-    pthread_mutex_lock(&gate.lock);
-    gate.is_open = true;
-    pthread_cond_broadcast(&gate.moved);
-    pthread_mutex_unlock(&gate.lock);
+    open_gate(&gate);
     for (size_t i = 0; i < adds_count; i++)
         pthread_join(threads[i], NULL);
     pthread_join(holder, NULL);
@@ -188,6 +216,126 @@ static void a_job_that_fails_leaves_the_others_of_its_group(void **state)
     assert_int_equal(vaults(fixture->store), 3);
 }
 
+static void jobs_that_fail_before_they_change_anything_cost_no_second_run(
+    void **state)
+{
+    struct fixture *fixture = *state;
+    struct add adds[] = {
+        {.name = "a"},
+        {.name = "b", .fails_with = EINVAL, .fails_early = true},
+        {.name = "c"}};
+
+    write_as_a_group(fixture->store, adds, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(adds[i].result, -adds[i].fails_with);
+        assert_int_equal(adds[i].runs, 1);
+    }
+    assert_int_equal(vaults(fixture->store), 2);
+}
+
+static void a_group_of_writes_waits_for_the_disk_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct add adds[16] = {0};
+    struct add first = {.store = fixture->store, .name = "first"};
+
+    for (size_t i = 0; i < 16; i++)
+        adds[i].name = "v";
+    run_add(&first); /* what a new log costs */
+    int before = syncs;
+    write_as_a_group(fixture->store, adds, 16);
+    assert_int_equal(vaults(fixture->store), 17);
+    assert_in_range(syncs - before, 1, 2); /* the gate's, and theirs */
+}
+
+/* Reads that overlap: each lasts until another has begun and a write was made,
+ * or, where none can begin, for a moment. So there is always one from before
+ * the last write. */
+struct relay {
+    struct vf_store *store;
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    int begins, writes;
+    atomic_bool is_over;
+};
+
+static int read_in_relay(void *context, const struct vf_access *access,
+                         struct vf_error *err)
+{
+    const struct timespec end = vf_clock_timespec(vf_clock_monotonic_ms() + 99);
+    struct relay *relay = context;
+    int64_t number;
+    int result = count(&number, access, err);
+
+    pthread_mutex_lock(&relay->lock);
+    int begins = ++relay->begins, writes = relay->writes;
+    pthread_cond_broadcast(&relay->moved);
+    while ((relay->begins == begins || relay->writes == writes) &&
+           !relay->is_over &&
+           pthread_cond_timedwait(&relay->moved, &relay->lock, &end) == 0)
+        continue;
+    pthread_mutex_unlock(&relay->lock);
+    return result;
+}
+
+static void tell(struct relay *relay, int writes, bool is_over)
+{
+    pthread_mutex_lock(&relay->lock);
+    relay->writes += writes;
+    relay->is_over = is_over;
+    pthread_cond_broadcast(&relay->moved);
+    while (relay->begins == 0)
+        pthread_cond_wait(&relay->moved, &relay->lock);
+    pthread_mutex_unlock(&relay->lock);
+}
+
+static void *run_relay(void *context)
+{
+    struct relay *relay = context;
+
+    while (!relay->is_over)
+        assert_int_equal(
+            vf_store_read(relay->store, read_in_relay, relay, NULL), 0);
+    return NULL;
+}
+
+static int change_much(void *context, const struct vf_access *access,
+                       struct vf_error *err)
+{
+    return vf_db_run(access->db,
+                     "INSERT OR REPLACE INTO vault (id, display_name, metadata,"
+                     " created_us, updated_us)"
+                     " VALUES ('v', '', hex(zeroblob(524288)), 0, 0)",
+                     NULL, 0, err);
+}
+
+static void readers_that_always_overlap_do_not_let_the_log_grow(void **state)
+{
+    struct fixture *fixture = *state;
+    struct relay relay = {.store = fixture->store,
+                          .lock = PTHREAD_MUTEX_INITIALIZER};
+    pthread_t threads[3];
+    struct stat log;
+    char path[128];
+
+    assert_int_equal(vf_clock_init_cond(&relay.moved), 0);
+    for (size_t i = 0; i < 3; i++)
+        pthread_create(&threads[i], NULL, run_relay, &relay);
+    for (int i = 0; i < 40; i++) { /* 1 MiB each */
+        tell(&relay, i > 0, false);
+        assert_int_equal(vf_store_write(fixture->store, VF_STORE_GROWS,
+                                        change_much, NULL, NULL),
+                         0);
+    }
+    tell(&relay, 1, true);
+    for (size_t i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    pthread_cond_destroy(&relay.moved);
+    (void)snprintf(path, sizeof(path), "%s/vaults.db-wal", fixture->dir);
+    assert_int_equal(stat(path, &log), 0);
+    assert_in_range(log.st_size, 1, 24 * 1024 * 1024);
+}
+
 static void when_the_transaction_is_lost_every_job_in_it_failed(void **state)
 {
     struct fixture *fixture = *state;
@@ -202,6 +350,39 @@ static void when_the_transaction_is_lost_every_job_in_it_failed(void **state)
     run_add(&after);
     assert_int_equal(after.result, 0);
     assert_int_equal(vaults(fixture->store), 1);
+}
+
+static void *run_gate_of_reader(void *context)
+{
+    struct guard *guard = context;
+
+    assert_int_equal(
+        vf_store_read(guard->store, wait_at_gate, guard->gate, NULL), 0);
+    return NULL;
+}
+
+static void a_read_and_a_write_do_not_wait_for_each_other(void **state)
+{
+    struct fixture *fixture = *state;
+    struct gate gates[2] = {
+        {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, false},
+        {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, false}};
+    struct guard reader = {fixture->store, &gates[0]};
+    struct guard writer = {fixture->store, &gates[1]};
+    struct add add = {.store = fixture->store, .name = "a"};
+    pthread_t threads[2];
+
+    pthread_create(&threads[0], NULL, run_gate_of_reader, &reader);
+    enter(&gates[0]);
+    run_add(&add);
+    assert_int_equal(add.result, 0);
+    pthread_create(&threads[1], NULL, run_gate, &writer);
+    enter(&gates[1]);
+    assert_int_equal(vaults(fixture->store), 1);
+    for (size_t i = 0; i < 2; i++) {
+        open_gate(&gates[i]);
+        pthread_join(threads[i], NULL);
+    }
 }
 
 static void readers_cannot_write(void **state)
@@ -330,7 +511,12 @@ int main(void)
     cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         STORE_TEST(a_job_that_fails_leaves_the_others_of_its_group),
+        STORE_TEST(
+            jobs_that_fail_before_they_change_anything_cost_no_second_run),
+        STORE_TEST(a_group_of_writes_waits_for_the_disk_once),
+        STORE_TEST(readers_that_always_overlap_do_not_let_the_log_grow),
         STORE_TEST(when_the_transaction_is_lost_every_job_in_it_failed),
+        STORE_TEST(a_read_and_a_write_do_not_wait_for_each_other),
         STORE_TEST(readers_cannot_write),
         STORE_TEST(a_box_opens_in_its_place_only),
         STORE_TEST(two_boxes_of_one_secret_differ),
