@@ -33,9 +33,17 @@ static void refresh(void *service)
     vf_auth_look_again(api->auth);
 }
 
+static unsigned turns(void *service)
+{
+    const struct vf_api *api = service;
+
+    return vf_http_turns(api->http);
+}
+
 static const struct vf_service_ops api_ops = {
     .traits = traits,
     .refresh = refresh,
+    .turns = turns,
     .list_vaults = vf_service_list_vaults,
     .list_credentials = vf_service_list_credentials,
     .create_vault = vf_service_create_vault,

@@ -41,6 +41,8 @@ struct vf_call {
     bool is_gone_success;     /* 404 is what was wanted */
     bool is_conflict_success; /* 409 is, once an earlier reply was lost */
     const char *never_gone; /* added to a 404, which is then EBADMSG; or NULL */
+    bool is_ahead;          /* both: see struct vf_list_query */
+    bool is_impatient;
     int64_t deadline_ms;
 };
 

@@ -93,22 +93,34 @@ static int list(struct vf_api *api, struct vf_operation operation,
     return ask(api, &operation, err);
 }
 
+static struct vf_operation make_operation(enum vf_operation_kind kind,
+                                          const char *vault_id,
+                                          const struct vf_list_query *query)
+{
+    return (struct vf_operation){
+        .kind = kind,
+        .vault_id = vault_id,
+        .which = query->which,
+        .cursor = query->cursor,
+        .is_ahead = query->is_ahead,
+        .is_impatient = query->is_impatient,
+        .deadline_ms = query->deadline_ms,
+    };
+}
+
 /* When the reply told which service it is, a request that had a filter has to
  * be written again as this service has it. */
-int vf_service_list_vaults(void *service, enum vf_list which,
-                           const char *cursor, int64_t deadline_ms,
+int vf_service_list_vaults(void *service, const struct vf_list_query *query,
                            struct vf_page *ret, struct vf_error *err)
 {
-    const struct vf_operation operation = {.kind = VF_LIST_VAULTS,
-                                           .which = which,
-                                           .cursor = cursor,
-                                           .deadline_ms = deadline_ms};
+    const struct vf_operation operation =
+        make_operation(VF_LIST_VAULTS, NULL, query);
     struct vf_api *api = service;
     const struct vf_dialect *before = atomic_load(&api->dialect);
     struct vf_page page;
     int result = list(api, operation, &page, err);
 
-    if (result == 0 && which != VF_LIST_ACTIVE &&
+    if (result == 0 && query->which != VF_LIST_ACTIVE &&
         before != atomic_load(&api->dialect)) {
         vf_page_done(&page);
         result = list(api, operation, &page, err);
@@ -119,15 +131,9 @@ int vf_service_list_vaults(void *service, enum vf_list which,
 }
 
 int vf_service_list_credentials(void *service, const char *vault_id,
-                                enum vf_list which, const char *cursor,
-                                int64_t deadline_ms, struct vf_page *ret,
-                                struct vf_error *err)
+                                const struct vf_list_query *query,
+                                struct vf_page *ret, struct vf_error *err)
 {
-    const struct vf_operation operation = {.kind = VF_LIST_CREDENTIALS,
-                                           .vault_id = vault_id,
-                                           .which = which,
-                                           .cursor = cursor,
-                                           .deadline_ms = deadline_ms};
-
-    return list(service, operation, ret, err);
+    return list(service, make_operation(VF_LIST_CREDENTIALS, vault_id, query),
+                ret, err);
 }

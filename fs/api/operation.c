@@ -132,6 +132,8 @@ static struct vf_call make_call(const struct vf_operation *operation,
         .is_gone_success = (row->flags & GONE_IS_DONE) != 0,
         .is_conflict_success = (row->flags & CONFLICT_IS_DONE) != 0,
         .never_gone = never_gone[row->route],
+        .is_ahead = operation->is_ahead,
+        .is_impatient = operation->is_impatient,
         .deadline_ms = operation->deadline_ms,
     };
 }

@@ -36,6 +36,8 @@ struct vf_operation {
     const struct vf_secret *const *secrets; /* in the body; some may be NULL */
     size_t secrets_count;
     struct vf_key *key;
+    bool is_ahead; /* both: see struct vf_list_query */
+    bool is_impatient;
     int64_t deadline_ms;
     void *ret; /* of the type that the reply is read to; see reply.h */
 };

@@ -32,6 +32,11 @@ static bool is_passing_status(int status)
     return status == 408 || status == 429 || (status >= 500 && status != 501);
 }
 
+static bool wants_to_be_left_alone(int status)
+{
+    return status == 429 || status == 503;
+}
+
 bool vf_retry_is_due(const struct vf_attempt *attempt)
 {
     if (attempt->number >= VF_RETRY_ATTEMPTS_MAX)
@@ -40,6 +45,8 @@ bool vf_retry_is_due(const struct vf_attempt *attempt)
         return is_connection_error(attempt->result) &&
                (attempt->is_repeatable || attempt->fate == VF_HTTP_NOT_SENT);
     if (attempt->status < 300)
+        return false;
+    if (attempt->is_impatient && wants_to_be_left_alone(attempt->status))
         return false;
     if (!attempt->is_repeatable && vf_retry_is_unknown(attempt, false))
         return false;
@@ -61,8 +68,8 @@ bool vf_retry_is_unknown(const struct vf_attempt *attempt, bool was_unknown)
 
     if (attempt->result < 0)
         return was_unknown || attempt->fate == VF_HTTP_UNKNOWN;
-    if (status == 401 || status == 403 || status == 409 || status == 429 ||
-        status == 503)
+    if (status == 401 || status == 403 || status == 409 ||
+        wants_to_be_left_alone(status))
         return was_unknown;
     return is_passing_status(status);
 }

@@ -13,6 +13,8 @@
 struct vf_attempt {
     unsigned number;        /* 1 for the first */
     bool is_repeatable;     /* doing it twice is doing it once */
+    bool is_impatient;      /* who asks does not wait for a service that wants
+                               to be left alone */
     int result;             /* of vf_http_perform() */
     enum vf_http_fate fate; /* when result is not 0 */
     int status;             /* when result is 0; this and what follows */

@@ -8,13 +8,11 @@
 #include "vaultfs/api.h"
 
 /* lists.c */
-int vf_service_list_vaults(void *service, enum vf_list which,
-                           const char *cursor, int64_t deadline_ms,
+int vf_service_list_vaults(void *service, const struct vf_list_query *query,
                            struct vf_page *ret, struct vf_error *err);
 int vf_service_list_credentials(void *service, const char *vault_id,
-                                enum vf_list which, const char *cursor,
-                                int64_t deadline_ms, struct vf_page *ret,
-                                struct vf_error *err);
+                                const struct vf_list_query *query,
+                                struct vf_page *ret, struct vf_error *err);
 
 /* vaults.c */
 int vf_service_create_vault(void *service, const struct vf_vault_spec *spec,

@@ -195,12 +195,17 @@ int vf_auth_source_read(struct vf_auth_source *source,
     return result;
 }
 
-bool vf_auth_source_has_changed(const struct vf_auth_source *source)
+bool vf_auth_source_is_watched(const struct vf_auth_source *source)
 {
     const struct vf_auth_source_base *base = base_of_const(source);
 
-    return base->can_change && base->file != NULL &&
-           vf_auth_file_has_changed(base->file);
+    return base->can_change && base->file != NULL;
+}
+
+bool vf_auth_source_has_changed(const struct vf_auth_source *source)
+{
+    return vf_auth_source_is_watched(source) &&
+           vf_auth_file_has_changed(base_of_const(source)->file);
 }
 
 bool vf_auth_source_can_change(const struct vf_auth_source *source)

@@ -69,6 +69,10 @@ VF_MUST_CHECK int vf_auth_source_read(struct vf_auth_source *source,
 /* Whether its file, if it has one, is another than when it was last read. Cheap
  * as a rule, as it is called for each request; but it may block for ever. */
 bool vf_auth_source_has_changed(const struct vf_auth_source *source);
+/* Whether it has a file that may be changed under it; without one, or when it
+ * cannot change, has_changed() is never true. Cheap, from any thread; settled
+ * by the first read. */
+bool vf_auth_source_is_watched(const struct vf_auth_source *source);
 bool vf_auth_source_can_change(const struct vf_auth_source *source);
 bool vf_auth_source_reads_environment(const struct vf_auth_source *source);
 const char *vf_auth_source_description(const struct vf_auth_source *source);

@@ -74,11 +74,12 @@ static int ask(struct check *check)
 {
     struct vf_service service = vf_api_service(check->client.api);
     struct vf_service_traits traits;
+    const struct vf_list_query query = {
+        .which = VF_LIST_ACTIVE,
+        .deadline_ms = vf_clock_monotonic_ms() + check->options->timeout_ms};
     struct vf_page page;
-    int result = service.ops->list_vaults(service.self, VF_LIST_ACTIVE, NULL,
-                                          vf_clock_monotonic_ms() +
-                                              check->options->timeout_ms,
-                                          &page, &check->finding.err);
+    int result = service.ops->list_vaults(service.self, &query, &page,
+                                          &check->finding.err);
 
     service.ops->traits(service.self, &traits);
     check->finding.dialect = traits.dialect;

@@ -110,6 +110,9 @@ static bool copy_request(struct vf_http_call *call,
     call->method = request->method;
     call->is_body_secret = request->is_body_secret;
     call->group = request->group;
+    call->is_ahead = request->is_ahead;
+    call->is_impatient = request->is_impatient;
+    call->deadline_ms = request->deadline_ms;
     if (request->body != NULL)
         call->body = vf_secret_ref(request->body);
     if (asprintf(&call->url, "%s%s", call->http->origin.base, request->path) <
@@ -198,6 +201,10 @@ bool vf_http_call_settle(struct vf_http_call *call,
         call->error = *error;
     call->fate = call->is_begun ? VF_HTTP_UNKNOWN : VF_HTTP_NOT_SENT;
     call->is_settled = true;
-    pthread_cond_signal(&call->changed);
     return true;
+}
+
+void vf_http_call_tell(struct vf_http_call *call)
+{
+    pthread_cond_signal(&call->changed);
 }

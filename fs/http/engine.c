@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The engine thread and its queue.
+ * The engine thread; queue.c says whose turn it is.
  *
  * A call has two ends. The caller waits on the call's own condition variable;
  * the engine thread alone talks to libcurl. What joins them is the outcome,
@@ -24,7 +24,6 @@
 #include <string.h>
 
 #define CONCURRENCY 16
-#define SPARE_MIN 4
 #define REPLY_MAX ((size_t)32 * 1024 * 1024)
 
 /* curl_multi_wakeup() ends a poll; this is only how long one lasts. */
@@ -56,10 +55,10 @@ static void drop_settled(struct vf_http *http)
     struct vf_http_call_list waiting = TAILQ_HEAD_INITIALIZER(waiting);
     struct vf_http_call_list running = TAILQ_HEAD_INITIALIZER(running);
     struct vf_http_call *call;
-    unsigned count = 0;
 
     pthread_mutex_lock(&http->lock);
     collect_settled(&http->queue, &waiting);
+    collect_settled(&http->ahead, &waiting);
     collect_settled(&http->active, &running);
     pthread_mutex_unlock(&http->lock);
 
@@ -67,15 +66,15 @@ static void drop_settled(struct vf_http *http)
         TAILQ_REMOVE(&waiting, call, link);
         vf_http_call_unref(call);
     }
-    for (; (call = TAILQ_FIRST(&running)) != NULL; count++) {
+    while ((call = TAILQ_FIRST(&running)) != NULL) {
         TAILQ_REMOVE(&running, call, link);
         curl_multi_remove_handle(http->multi, call->easy);
         vf_http_transfer_end(call);
+        pthread_mutex_lock(&http->lock);
+        vf_http_turns_end(&http->turns, call->generation, VF_HTTP_NO_VERDICT);
+        pthread_mutex_unlock(&http->lock);
         vf_http_call_unref(call);
     }
-    pthread_mutex_lock(&http->lock);
-    http->active_count -= count;
-    pthread_mutex_unlock(&http->lock);
 }
 
 /* The transfer is over: clear up, then tell the caller. */
@@ -85,69 +84,29 @@ static void finish(struct vf_http_call *call, const struct vf_error *error)
 
     vf_http_transfer_end(call);
     pthread_mutex_lock(&http->lock);
-    TAILQ_REMOVE(&http->active, call, link);
-    http->active_count--;
+    vf_http_queue_end(call, error);
     (void)vf_http_call_settle(call, error);
     pthread_mutex_unlock(&http->lock);
+    vf_http_call_tell(call);
     vf_http_call_unref(call);
 }
 
-/* http->lock is held, here and in may_start(). */
-static bool has_active(const struct vf_http *http, uint64_t group)
-{
-    const struct vf_http_call *call;
-
-    TAILQ_FOREACH(call, &http->active, link)
-    {
-        if (call->group == group)
-            return true;
-    }
-    return false;
-}
-
-/* One group may take all turns, and hang. What is spare is for the first call
- * of each other one, so that it never waits for them. */
-static bool may_start(const struct vf_http *http,
-                      const struct vf_http_call *call)
-{
-    if (http->active_count < http->active_max)
-        return true;
-    return http->active_count < http->active_max + http->spare_max &&
-           !has_active(http, call->group);
-}
-
-/* The next call whose turn it is, moved to the active ones, or NULL. */
-static struct vf_http_call *next_turn(struct vf_http *http)
-{
-    struct vf_http_call *call;
-
-    pthread_mutex_lock(&http->lock);
-    TAILQ_FOREACH(call, &http->queue, link)
-    {
-        if (may_start(http, call))
-            break;
-    }
-    if (call != NULL) {
-        TAILQ_REMOVE(&http->queue, call, link);
-        TAILQ_INSERT_TAIL(&http->active, call, link);
-        http->active_count++;
-    }
-    pthread_mutex_unlock(&http->lock);
-    return call;
-}
-
-static void start_waiting(struct vf_http *http)
+/* Whether any was started: it is then for libcurl to begin, at once. */
+static bool start_waiting(struct vf_http *http, int64_t now_ms)
 {
     struct vf_http_call *call;
     struct vf_error error;
+    bool has_started = false;
 
-    while ((call = next_turn(http)) != NULL) {
+    while ((call = vf_http_queue_next(http, now_ms)) != NULL) {
+        has_started = true;
         if (vf_http_transfer_begin(call) == 0 &&
             curl_multi_add_handle(http->multi, call->easy) == CURLM_OK)
             continue;
         (void)vf_error_set(&error, ENOMEM, "no memory for a request");
         finish(call, &error);
     }
+    return has_started;
 }
 
 /* A call that was not sent, because its connection had ended before, has
@@ -193,17 +152,28 @@ static bool is_running(struct vf_http *http)
     return !is_shut_down;
 }
 
+/* Until something happens, or a hold ends that was seen at now_ms: one that has
+ * ended since has left somebody waiting, too. */
+static void wait_for_work(struct vf_http *http, int64_t now_ms)
+{
+    pthread_mutex_lock(&http->lock);
+    int64_t wait_ms = vf_http_hold_next(&http->hold, POLL_MAX_MS, now_ms);
+    pthread_mutex_unlock(&http->lock);
+    (void)curl_multi_poll(http->multi, NULL, 0, (int)wait_ms, NULL);
+}
+
 static void *run(void *data)
 {
     struct vf_http *http = data;
     int left;
 
     while (is_running(http)) {
-        start_waiting(http);
-        (void)curl_multi_poll(http->multi, NULL, 0, POLL_MAX_MS, NULL);
-        drop_settled(http);
         (void)curl_multi_perform(http->multi, &left);
         finish_done(http);
+        drop_settled(http);
+        int64_t now_ms = vf_clock_monotonic_ms();
+        if (!start_waiting(http, now_ms))
+            wait_for_work(http, now_ms);
     }
     drop_settled(http);
     return NULL;
@@ -241,8 +211,9 @@ static int make_multi(struct vf_http *http, struct vf_error *err)
                       CURL_LOCK_DATA_CONNECT);
     curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
     /* One to keep for each turn, in either pool. */
-    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
-                      (long)(http->active_max + http->spare_max));
+    curl_multi_setopt(
+        http->multi, CURLMOPT_MAXCONNECTS,
+        (long)(http->turns.max + vf_http_turns_spare(&http->turns)));
     return 0;
 }
 
@@ -267,12 +238,12 @@ int vf_http_new(const struct vf_http_options *options, struct vf_http **ret,
         return vf_error_set(err, ENOMEM, "no memory for the HTTP engine");
     pthread_mutex_init(&http->lock, NULL);
     TAILQ_INIT(&http->queue);
+    TAILQ_INIT(&http->ahead);
     TAILQ_INIT(&http->active);
     LIST_INIT(&http->sockets);
-    http->active_max =
-        options->concurrency != 0 ? options->concurrency : CONCURRENCY;
-    http->spare_max =
-        http->active_max / 4 > SPARE_MIN ? http->active_max / 4 : SPARE_MIN;
+    vf_http_turns_init(&http->turns, options->concurrency != 0
+                                         ? options->concurrency
+                                         : CONCURRENCY);
     http->reply_max = options->reply_max != 0 ? options->reply_max : REPLY_MAX;
 
     int result = vf_http_origin_init(&http->origin, options, err);
@@ -289,16 +260,20 @@ int vf_http_new(const struct vf_http_options *options, struct vf_http **ret,
 
 void vf_http_shutdown(struct vf_http *http)
 {
+    struct vf_http_call_list *const lists[] = {&http->queue, &http->ahead,
+                                               &http->active};
     struct vf_http_call *call;
     struct vf_error error;
 
     (void)vf_error_set(&error, ECANCELED, "shutting down");
     pthread_mutex_lock(&http->lock);
     http->is_shut_down = true;
-    TAILQ_FOREACH(call, &http->queue, link)
-    (void)vf_http_call_settle(call, &error);
-    TAILQ_FOREACH(call, &http->active, link)
-    (void)vf_http_call_settle(call, &error);
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        TAILQ_FOREACH(call, lists[i], link)
+        {
+            if (vf_http_call_settle(call, &error))
+                vf_http_call_tell(call);
+        }
     pthread_mutex_unlock(&http->lock);
     wake(http);
 }
@@ -312,29 +287,26 @@ void vf_http_free(struct vf_http *http)
     destroy(http);
 }
 
-/* Hand a call to the engine. After a shutdown it has its outcome at once. */
+/* Hand a call to the engine. After a shutdown, or when a hold leaves it no
+ * time, it has its outcome at once. */
 static void submit(struct vf_http *http, struct vf_http_call *call)
 {
     struct vf_error error;
 
     pthread_mutex_lock(&http->lock);
-    bool is_taken = !http->is_shut_down;
-    if (is_taken) {
-        vf_http_call_ref(call);
-        TAILQ_INSERT_TAIL(&http->queue, call, link);
-    } else {
+    if (http->is_shut_down) {
         (void)vf_error_set(&error, ECANCELED, "shutting down");
         (void)vf_http_call_settle(call, &error);
     }
+    bool is_taken = !call->is_settled && vf_http_queue_add(http, call);
     pthread_mutex_unlock(&http->lock);
     if (is_taken)
         wake(http);
 }
 
-static void wait_settled(struct vf_http *http, struct vf_http_call *call,
-                         int64_t deadline_ms)
+static void wait_settled(struct vf_http *http, struct vf_http_call *call)
 {
-    struct timespec deadline = vf_clock_timespec(deadline_ms);
+    struct timespec deadline = vf_clock_timespec(call->deadline_ms);
     struct vf_error error;
     bool is_late = false;
 
@@ -366,7 +338,7 @@ int vf_http_perform(struct vf_http *http, const struct vf_http_request *request,
         return result;
     }
     submit(http, call);
-    wait_settled(http, call, request->deadline_ms);
+    wait_settled(http, call);
     if (call->error.code == 0) {
         *ret = call->reply;
         call->reply.body = NULL;
@@ -379,6 +351,14 @@ int vf_http_perform(struct vf_http *http, const struct vf_http_request *request,
     }
     vf_http_call_unref(call);
     return result;
+}
+
+unsigned vf_http_turns(struct vf_http *http)
+{
+    pthread_mutex_lock(&http->lock);
+    unsigned limit = http->turns.limit;
+    pthread_mutex_unlock(&http->lock);
+    return limit;
 }
 
 uint64_t vf_http_requests(const struct vf_http *http)

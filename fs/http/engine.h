@@ -9,7 +9,9 @@
 #include "vaultfs/http.h"
 #include "vaultfs/text.h"
 
+#include "hold.h"
 #include "origin.h"
+#include "turns.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -37,10 +39,10 @@ struct vf_http {
     pthread_mutex_t lock; /* a leaf: nothing is locked under it */
     /* Guarded by lock; only the engine thread takes calls off the lists. */
     struct vf_http_call_list queue;  /* waiting for a turn, oldest first */
+    struct vf_http_call_list ahead;  /* the same, of those that are ahead */
     struct vf_http_call_list active; /* with libcurl */
-    unsigned active_count;
-    unsigned active_max; /* constant, as is spare_max */
-    unsigned spare_max;  /* above active_max, for groups that have none */
+    struct vf_http_turns turns;
+    struct vf_http_hold hold;
     bool is_shut_down;
 };
 
@@ -63,6 +65,10 @@ struct vf_http_call {
     struct vf_secret *body;
     bool is_body_secret;
     uint64_t group;
+    bool is_ahead; /* constant, as are the next two */
+    bool is_impatient;
+    int64_t deadline_ms;
+    unsigned generation; /* of the turns; guarded by http->lock */
 
     /* The outcome. Guarded by http->lock, constant once settled. */
     pthread_cond_t changed;
@@ -80,6 +86,7 @@ struct vf_http_call {
     int socket;         /* opened for this call and not checked yet, or -1 */
     bool has_opened;    /* a socket was opened for this call */
     bool is_stale;      /* it got a connection that had ended: restart it */
+    bool is_reset;      /* the connection ended, and not for idleness */
     int refused;        /* the errno for which a callback ended it, or 0 */
     const char *why;    /* the message that goes with refused */
     bool is_head_whole; /* the empty line came */
@@ -107,10 +114,30 @@ void vf_http_call_forget(struct vf_http_call *call);
 
 /*
  * Fix the outcome: an error, or with error NULL the reply. The first to come
- * decides; false: it was decided before. http->lock must be held.
+ * decides; false: it was decided before. http->lock must be held. The caller is
+ * told by vf_http_call_tell(), best without the lock: he needs it at once.
  */
 bool vf_http_call_settle(struct vf_http_call *call,
                          const struct vf_error *error);
+void vf_http_call_tell(struct vf_http_call *call);
+
+/* queue.c */
+
+/*
+ * Let a call wait for its turn: then the queue has a reference, and the engine
+ * is to be woken. False: a hold leaves it no time, and it has its outcome.
+ * http->lock must be held.
+ */
+VF_MUST_CHECK bool vf_http_queue_add(struct vf_http *http,
+                                     struct vf_http_call *call);
+
+/* The next call whose turn it is at now_ms, moved to the active ones with the
+ * queue's reference, or NULL. http->lock must not be held. */
+struct vf_http_call *vf_http_queue_next(struct vf_http *http, int64_t now_ms);
+
+/* Take a call off the active ones and note what its end, with this error or
+ * with a reply (NULL), tells of the origin. http->lock must be held. */
+void vf_http_queue_end(struct vf_http_call *call, const struct vf_error *error);
 
 /* transfer.c: in the engine thread only, http->lock not held */
 

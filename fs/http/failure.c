@@ -137,6 +137,10 @@ void vf_http_failure_explain(struct vf_http_call *call, CURLcode result,
     const char *reason;
     int code = explain(call, result, &reason);
 
+    /* The end of one that had been idle is none: libcurl sends again what it
+     * may, and fails with one of these where it may not. */
+    call->is_reset = code == EREMOTEIO && call->refused == 0 &&
+                     result != CURLE_SEND_FAIL_REWIND;
     (void)vf_error_set(ret_error, code, "%s: %s", call->http->origin.name,
                        reason);
 }

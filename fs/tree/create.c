@@ -130,16 +130,18 @@ int vf_seek(struct vf_tree *tree, const char *vault_id, int64_t deadline_ms,
     int result;
 
     do {
+        const struct vf_list_query query = {.which = VF_LIST_ACTIVE,
+                                            .cursor = cursor,
+                                            .deadline_ms = deadline_ms};
         struct vf_page page;
         char *next = NULL;
 
         if (vault_id[0] == '\0')
-            result = service->ops->list_vaults(service->self, VF_LIST_ACTIVE,
-                                               cursor, deadline_ms, &page, err);
+            result =
+                service->ops->list_vaults(service->self, &query, &page, err);
         else
             result = service->ops->list_credentials(service->self, vault_id,
-                                                    VF_LIST_ACTIVE, cursor,
-                                                    deadline_ms, &page, err);
+                                                    &query, &page, err);
         if (result == 0)
             result = seek_page(&page, take, context, &next);
         free(cursor);

@@ -129,17 +129,19 @@ static int fetch_page(struct vf_tree *tree, struct fetch_job *fetch)
 {
     const struct vf_service *service = &tree->options.service;
     const struct vf_node *directory = fetch->job.directory;
+    const struct vf_list_query query = {.which = fetch->which,
+                                        .cursor = fetch->page.next,
+                                        .deadline_ms = vf_deadline(tree)};
     struct vf_page page;
     int result;
 
     if (vf_node_holds_vaults(directory))
-        result = service->ops->list_vaults(service->self, fetch->which,
-                                           fetch->page.next, vf_deadline(tree),
-                                           &page, &fetch->job.error);
+        result = service->ops->list_vaults(service->self, &query, &page,
+                                           &fetch->job.error);
     else
         result = service->ops->list_credentials(
-            service->self, vf_node_vault_id(directory), fetch->which,
-            fetch->page.next, vf_deadline(tree), &page, &fetch->job.error);
+            service->self, vf_node_vault_id(directory), &query, &page,
+            &fetch->job.error);
     if (result == 0 && gather(fetch, &page) < 0) {
         vf_page_done(&page);
         result = vf_error_set(&fetch->job.error, ENOMEM, "no memory to list");

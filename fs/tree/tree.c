@@ -36,9 +36,10 @@ int vf_tree_new(const struct vf_tree_options *options, struct vf_tree **ret,
 int vf_tree_probe(struct vf_tree *tree, struct vf_error *err)
 {
     const struct vf_service *service = &tree->options.service;
+    const struct vf_list_query query = {.which = VF_LIST_ACTIVE,
+                                        .deadline_ms = vf_deadline(tree)};
     struct vf_page page;
-    int result = service->ops->list_vaults(service->self, VF_LIST_ACTIVE, NULL,
-                                           vf_deadline(tree), &page, err);
+    int result = service->ops->list_vaults(service->self, &query, &page, err);
 
     if (result < 0)
         return result;

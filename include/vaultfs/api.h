@@ -73,8 +73,20 @@ struct vf_key {
 /* Which objects a list is to have. */
 enum vf_list { VF_LIST_ACTIVE, VF_LIST_ARCHIVED, VF_LIST_ALL };
 
+/* One page that is wanted. Borrowed for the call. */
+struct vf_list_query {
+    enum vf_list which;
+    const char *cursor;  /* NULL: the first page */
+    int64_t deadline_ms; /* CLOCK_MONOTONIC */
+    bool is_ahead;       /* nobody waits for it yet: others have their turn
+                            before it */
+    bool is_impatient;   /* who asks has an older answer to go by: a service
+                            that wants to be left alone for a while (429, 503)
+                            is not waited for, and is not asked while it does */
+};
+
 /*
- * The operations of a service. All but traits and refresh block until the reply
+ * The operations of a service. All but the first three block until the reply
  * or deadline_ms (CLOCK_MONOTONIC; for all attempts together) and may be called
  * from any thread; hold no lock. Outputs are untouched on failure, and are
  * released with vf_object_done() or vf_page_done(). Errors are those of
@@ -116,14 +128,15 @@ struct vf_service_ops {
     /* With the next request the source of the access token is looked at again.
      * Does not block; a lock may be held. */
     void (*refresh)(void *service);
-    /* cursor NULL: the first page. */
-    int (*list_vaults)(void *service, enum vf_list which, const char *cursor,
-                       int64_t deadline_ms, struct vf_page *ret,
-                       struct vf_error *err);
+    /* How many requests have their turn at a time now; at least 1. It shrinks
+     * when the service has too much to do, and grows back. Does not block; a
+     * lock may be held. */
+    unsigned (*turns)(void *service);
+    int (*list_vaults)(void *service, const struct vf_list_query *query,
+                       struct vf_page *ret, struct vf_error *err);
     int (*list_credentials)(void *service, const char *vault_id,
-                            enum vf_list which, const char *cursor,
-                            int64_t deadline_ms, struct vf_page *ret,
-                            struct vf_error *err);
+                            const struct vf_list_query *query,
+                            struct vf_page *ret, struct vf_error *err);
     /* The spec has a display_name. Its credentials are sent along where the
      * service takes them, stored under their stored_name, and come back in
      * *ret_credentials, all of them (always set on success, without a next

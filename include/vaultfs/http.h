@@ -24,6 +24,9 @@
 struct vf_http;
 struct vf_secret;
 
+/* A server that says "much later" does not silence us for that long. */
+#define VF_HTTP_HOLD_MAX_MS 60000
+
 struct vf_http_options {
     /* https://host[:port][/path], or http:// for loopback addresses and unix
      * sockets only. No userinfo, query or fragment; trailing slashes are
@@ -81,6 +84,8 @@ struct vf_http_request {
     bool is_body_secret;      /* take the HTTP/1.1 path */
     uint64_t group;           /* requests that may hang together, one vault's
                                  say, have the same number; 0 is one, too */
+    bool is_ahead;            /* nobody waits for it yet: see below */
+    bool is_impatient;        /* does not wait for a held origin, see below */
     int64_t deadline_ms;      /* CLOCK_MONOTONIC */
 };
 
@@ -122,10 +127,23 @@ enum vf_http_fate {
  *   -ECANCELED     vf_http_shutdown()
  *   -EINVAL        a path, header or token that would break the request's
  *                  form (a control character); nothing was sent
+ *   -EBUSY         the origin is held until after the deadline, or at all and
+ *                  the request is impatient; nothing was sent
  *   -ENOMEM        no memory, or no descriptor
- * Requests above the concurrency limit wait their turn, first come first
- * served, but that one of a group with nothing in flight may start above it;
- * the wait counts against the deadline. Blocks; hold no lock.
+ *
+ * Turns. Requests above the limit wait their turn, first come first served,
+ * but that one of a group with nothing in flight may start above it, where the
+ * room shrinks with the limit, to 1; the wait counts against the deadline. One
+ * that is_ahead waits for all others first, but for every fourth turn, and
+ * never starts above the limit. The limit begins at
+ * `concurrency`, halves when the origin shows that it has too much to do (429,
+ * 503, a connection that it reset), at most once for all requests that were in
+ * flight together, and grows back with what succeeds.
+ *
+ * Held. After a 429 or 503 with Retry-After the origin is held for that time,
+ * though never for more than VF_HTTP_HOLD_MAX_MS: of the requests that read, or
+ * those that write, whichever it answered so, none starts. Blocks; hold no
+ * lock.
  */
 VF_MUST_CHECK int vf_http_perform(struct vf_http *http,
                                   const struct vf_http_request *request,
@@ -134,6 +152,10 @@ VF_MUST_CHECK int vf_http_perform(struct vf_http *http,
                                   struct vf_error *err);
 
 void vf_http_reply_done(struct vf_http_reply *reply);
+
+/* How many requests have their turn at a time now: at least 1, at most
+ * `concurrency`. Does not block. */
+unsigned vf_http_turns(struct vf_http *http);
 
 /* Requests sent since the start, retries counted. */
 uint64_t vf_http_requests(const struct vf_http *http);

@@ -77,6 +77,8 @@ static void record(const struct vf_http_request *request,
     ret->method = request->method;
     ret->is_body_secret = request->is_body_secret;
     ret->group = request->group;
+    ret->is_ahead = request->is_ahead;
+    ret->is_impatient = request->is_impatient;
     ret->at_ms = vf_clock_monotonic_ms();
     copy(ret->path, sizeof(ret->path), request->path, strlen(request->path));
     for (size_t i = 0; i < request->headers_count; i++)
@@ -141,4 +143,9 @@ void vf_http_reply_done(struct vf_http_reply *reply)
 {
     free(reply->body);
     reply->body = NULL;
+}
+
+unsigned vf_http_turns(struct vf_http *http)
+{
+    return 16;
 }

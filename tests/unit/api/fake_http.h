@@ -37,6 +37,8 @@ struct fake_request {
     char body[8192];
     bool is_body_secret;
     uint64_t group;
+    bool is_ahead;
+    bool is_impatient;
     int64_t at_ms;
 };
 

@@ -85,15 +85,20 @@ static int keep(int result, struct vf_object *object, struct vf_object *ret)
 int list_vaults(enum vf_list which, const char *cursor, struct vf_page *ret,
                 struct vf_error *err)
 {
-    return stage.ops->list_vaults(stage.service.self, which, cursor,
-                                  now_ms + DEADLINE_MS, ret, err);
+    const struct vf_list_query query = {
+        .which = which, .cursor = cursor, .deadline_ms = now_ms + DEADLINE_MS};
+
+    return stage.ops->list_vaults(stage.service.self, &query, ret, err);
 }
 
 int list_credentials(enum vf_list which, const char *cursor,
                      struct vf_page *ret, struct vf_error *err)
 {
-    return stage.ops->list_credentials(stage.service.self, "v1", which, cursor,
-                                       now_ms + DEADLINE_MS, ret, err);
+    const struct vf_list_query query = {
+        .which = which, .cursor = cursor, .deadline_ms = now_ms + DEADLINE_MS};
+
+    return stage.ops->list_credentials(stage.service.self, "v1", &query, ret,
+                                       err);
 }
 
 int list_code(struct vf_error *err)

@@ -229,6 +229,80 @@ static void W_idempotent_an_old_key_stays_whatever_is_answered(void **state)
     }
 }
 
+static int list_as(struct vf_list_query query, struct vf_error *err)
+{
+    struct vf_page page;
+
+    query.deadline_ms = now_ms + DEADLINE_MS;
+    int result = stage.ops->list_credentials(stage.service.self, "v1", &query,
+                                             &page, err);
+    if (result == 0)
+        vf_page_done(&page);
+    return result;
+}
+
+static void a_list_that_is_impatient_or_ahead_takes_later_for_an_answer(
+    void **state)
+{
+    static const struct vf_list_query queries[] = {{.is_impatient = true},
+                                                   {.is_ahead = true}};
+    static const struct {
+        struct fake_answer answer;
+        int code;
+    } cases[] = {
+        {{.status = 429}, EBUSY},
+        {{.status = 429, .retry_after_s = 1 + 3}, EBUSY},
+        {{.status = 503, .retry_after_s = 1}, EREMOTEIO},
+        {{.status = 503, .should_retry = "true"}, EREMOTEIO},
+    };
+    int64_t start = now_ms;
+    struct vf_error err;
+
+    for (size_t i = 0; i < 2; i++)
+        for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+            fake_http_script(&cases[k].answer, 1);
+            assert_int_equal(list_as(queries[i], &err), -cases[k].code);
+            assert_int_equal(fake_http_count(), 1);
+            assert_int_equal(fake_http_request(1)->is_impatient,
+                             queries[i].is_impatient);
+            assert_int_equal(fake_http_request(1)->is_ahead,
+                             queries[i].is_ahead);
+        }
+    assert_int_equal(now_ms, start);
+
+    /* All else as for others. */
+    SCRIPT({.status = 500}, {.silence = ECONNREFUSED}, {.status = 429});
+    assert_int_equal(list_as(queries[0], &err), -EBUSY);
+    assert_int_equal(fake_http_count(), 3);
+    SCRIPT({.status = 503}, {.status = 429}, {.status = 429});
+    assert_int_equal(list_as((struct vf_list_query){0}, &err), -EBUSY);
+    assert_int_equal(fake_http_count(), 3);
+    assert_false(fake_http_request(1)->is_ahead);
+    assert_false(fake_http_request(1)->is_impatient);
+}
+
+/* The engine did not send it, and will not for as long as there is time. */
+static void what_is_held_is_not_tried_again(void **state)
+{
+    struct vf_error err;
+    char key[VF_UUID_SIZE];
+
+    SCRIPT({.silence = EBUSY, .fate = VF_HTTP_NOT_SENT});
+    assert_int_equal(list_code(&err), -EBUSY);
+    assert_int_equal(fake_http_count(), 1);
+    memcpy(key, stage_key, sizeof(key));
+    SCRIPT({.silence = EBUSY, .fate = VF_HTTP_NOT_SENT});
+    assert_int_equal(create_bearer("s", &err), -EBUSY);
+    assert_int_equal(fake_http_count(), 1);
+    assert_false(err.is_unknown);
+    assert_string_equal(stage_key, key);
+
+    /* It settles nothing of what was lost before. */
+    SCRIPT(LOST, {.silence = EBUSY, .fate = VF_HTTP_NOT_SENT});
+    assert_int_equal(create_bearer("s", &err), -EBUSY);
+    assert_true(err.is_unknown);
+}
+
 static void shut_down(void)
 {
     vf_api_shutdown(stage.api);
@@ -259,6 +333,8 @@ int main(void)
         TEST(a_post_that_was_not_sent_is_repeated),
         TEST(a_deletion_is_repeated_until_the_thing_is_gone),
         TEST(W_idempotent_an_old_key_stays_whatever_is_answered),
+        TEST(a_list_that_is_impatient_or_ahead_takes_later_for_an_answer),
+        TEST(what_is_held_is_not_tried_again),
         TEST(a_pause_ends_when_the_api_is_shut_down),
     };
 

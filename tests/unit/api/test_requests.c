@@ -64,9 +64,7 @@ static void each_operation_is_one_request_of_its_kind(void **state)
     vf_object_done(&object);
     assert_int_equal(ops->delete_credential(self, "v1", "c1", deadline, NULL),
                      0);
-    assert_int_equal(ops->list_credentials(self, "v1", VF_LIST_ACTIVE, NULL,
-                                           deadline, &page, NULL),
-                     0);
+    assert_int_equal(list_credentials(VF_LIST_ACTIVE, NULL, &page, NULL), 0);
     vf_page_done(&page);
 
     assert_sent(1, VF_HTTP_POST, "/vaults", "{\"display_name\":\"a\\\"b\"}");
@@ -215,7 +213,7 @@ static void requests_about_one_vault_are_a_group(void **state)
 {
     const struct vf_service_ops *ops = stage.ops;
     void *self = stage.service.self;
-    int64_t deadline = now_ms + DEADLINE_MS;
+    const struct vf_list_query query = {.deadline_ms = now_ms + DEADLINE_MS};
     struct vf_page page;
 
     SCRIPT({.status = 404}, {.status = 204}, {.status = 400}, {.status = 400},
@@ -223,10 +221,8 @@ static void requests_about_one_vault_are_a_group(void **state)
     (void)list_code(NULL);
     assert_int_equal(delete_vault(NULL), 0);
     (void)create_bearer("s", NULL);
-    assert_true(ops->list_credentials(self, "v1", VF_LIST_ACTIVE, NULL,
-                                      deadline, &page, NULL) < 0);
-    assert_true(ops->list_credentials(self, "v2", VF_LIST_ACTIVE, NULL,
-                                      deadline, &page, NULL) < 0);
+    assert_true(ops->list_credentials(self, "v1", &query, &page, NULL) < 0);
+    assert_true(ops->list_credentials(self, "v2", &query, &page, NULL) < 0);
     assert_true(fake_http_request(1)->group == 0);
     assert_true(fake_http_request(2)->group != 0);
     assert_true(fake_http_request(3)->group == fake_http_request(2)->group);

@@ -25,7 +25,8 @@ static struct {
     char token[64];
     int64_t expires_s;
     struct vf_error failure;
-    bool can_change, has_changed, is_closed, is_locked, is_cancelled;
+    bool can_change, has_no_file, has_changed, is_closed, is_locked,
+        is_cancelled;
     bool are_judgements_held, has_no_signals;
     unsigned readings, judgements;
 
@@ -107,6 +108,11 @@ void fake_fail(int code, const char *message)
 void fake_cannot_change(void)
 {
     set(&fake.can_change, false);
+}
+
+void fake_has_no_file(void)
+{
+    set(&fake.has_no_file, true);
 }
 
 void fake_touch(void)
@@ -252,6 +258,11 @@ bool vf_auth_source_has_changed(const struct vf_auth_source *source)
     bool has_changed = fake.has_changed;
     pthread_mutex_unlock(&lock);
     return has_changed;
+}
+
+bool vf_auth_source_is_watched(const struct vf_auth_source *source)
+{
+    return !get(&fake.has_no_file);
 }
 
 bool vf_auth_source_reads_environment(const struct vf_auth_source *source)

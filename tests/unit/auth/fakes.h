@@ -21,6 +21,9 @@ void fake_fail(int code, const char *message);
 
 void fake_cannot_change(void);
 
+/* There is nothing to judge it by. */
+void fake_has_no_file(void);
+
 /* Its file is another than when it was last read. */
 void fake_touch(void);
 

@@ -398,6 +398,30 @@ static void a_look_asked_for_during_a_look_is_another_one(void **state)
     vf_auth_free(auth);
 }
 
+/* Neither is the thread asked that would judge. */
+static void a_source_without_a_file_is_not_judged(void **state)
+{
+    fake_reset("pt-old");
+    fake_has_no_file();
+    struct vf_auth *auth = open_auth(NULL);
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(take(auth, "pt-old"), 1);
+        if (i == 500)
+            vf_auth_accepted(auth, 1);
+    }
+    assert_int_equal(fake_judgements(), 0);
+
+    /* But what was asked for is waited for, and looked at when access ended. */
+    fake_give("pt-new", 0);
+    vf_auth_look_again(auth);
+    assert_int_equal(take(auth, "pt-new"), 2);
+    assert_int_equal(refuse(auth, 2, NULL), -EKEYREJECTED);
+    fake_pass_time(INTERVAL_MS);
+    assert_int_equal(take(auth, "pt-new"), 3);
+    assert_int_equal(fake_judgements(), 0);
+    vf_auth_free(auth);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +448,7 @@ int main(void)
             a_token_that_is_refused_during_a_look_is_not_gone_on_with),
         cmocka_unit_test(a_look_that_a_shutdown_ended_is_no_failure),
         cmocka_unit_test(a_look_asked_for_during_a_look_is_another_one),
+        cmocka_unit_test(a_source_without_a_file_is_not_judged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

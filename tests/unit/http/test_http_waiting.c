@@ -2,8 +2,7 @@
  *
  * Deadlines, turns and shutdown: how the two ends of a call let go.
  */
-#include "client.h"
-#include "server.h"
+#include "askers.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,47 +19,19 @@
 
 #include <cmocka.h>
 
-#define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-
 /* A deadline that a test waits out. */
 #define SHORT_MS 50
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 /* Guarded by lock. */
-static unsigned waiters; /* calls of pthread_cond_timedwait() */
 static bool is_resolver_free = true;
 static bool is_resolver_asked;
 
-/* The next caller's time runs out only after this server has read a request. */
-static struct server *read_first;
-
-/* Stands in for the C library's: who waits here has its request queued. */
-int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex,
-                           const struct timespec *deadline)
+static int reset_counts(void **state)
 {
-    struct server *server = read_first;
-
-    pthread_mutex_lock(&lock);
-    waiters++;
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
-    if (server == NULL)
-        return pthread_cond_clockwait(condition, mutex, CLOCK_MONOTONIC,
-                                      deadline);
-    read_first = NULL;
-    pthread_mutex_unlock(mutex);
-    server_wait_requests(server, 1);
-    pthread_mutex_lock(mutex);
-    return 0;
-}
-
-static void wait_for_waiters(unsigned count)
-{
-    pthread_mutex_lock(&lock);
-    while (waiters < count)
-        pthread_cond_wait(&changed, &lock);
-    pthread_mutex_unlock(&lock);
+    is_resolver_asked = false;
+    return askers_reset(state);
 }
 
 /* A resolver that hangs until a test frees it, and then knows no name. */
@@ -76,93 +47,10 @@ int getaddrinfo(const char *node, const char *service,
     return EAI_NONAME;
 }
 
-static int reset_counts(void **state)
-{
-    waiters = 0;
-    is_resolver_asked = false;
-    return 0;
-}
-
-/* One request in a thread of its own. */
-struct asker {
-    struct vf_http *http;
-    enum vf_http_method method;
-    const char *path;
-    uint64_t group;
-    int64_t timeout_ms;
-    pthread_t thread;
-    struct outcome outcome;
-};
-
-static void *ask(void *data)
-{
-    struct asker *asker = data;
-
-    struct vf_secret *body =
-        asker->method == VF_HTTP_POST ? secret_of("{}") : NULL;
-
-    asker->outcome =
-        client_perform(asker->http, &(struct vf_http_request){
-                                        .method = asker->method,
-                                        .path = asker->path,
-                                        .group = asker->group,
-                                        .body = body,
-                                        .deadline_ms = vf_clock_monotonic_ms() +
-                                                       asker->timeout_ms,
-                                    });
-    vf_secret_unref(body);
-    return NULL;
-}
-
-static void asker_start_in(struct asker *asker, struct vf_http *http,
-                           const char *path, uint64_t group)
-{
-    *asker = (struct asker){.http = http,
-                            .method = VF_HTTP_POST,
-                            .path = path,
-                            .group = group,
-                            .timeout_ms = PATIENCE_MS};
-    assert_int_equal(pthread_create(&asker->thread, NULL, ask, asker), 0);
-}
-
-static void asker_start(struct asker *asker, struct vf_http *http,
-                        const char *path)
-{
-    asker_start_in(asker, http, path, 0);
-}
-
-static void asker_join(struct asker *asker)
-{
-    pthread_join(asker->thread, NULL);
-}
-
 static void expect_late(const struct outcome *outcome, enum vf_http_fate fate)
 {
     assert_int_equal(outcome->result, -ETIMEDOUT);
     assert_int_equal(outcome->fate, fate);
-}
-
-static void answer_ok(struct server *server, int fd, unsigned index)
-{
-    struct request request;
-
-    while (server_read(server, fd, &request))
-        if (!server_send(fd, OK_EMPTY))
-            break;
-}
-
-/* Answers "/held" once the gate is open, all else at once. */
-static void hold(struct server *server, int fd, unsigned index)
-{
-    struct request request;
-
-    while (server_read(server, fd, &request)) {
-        if (strstr(request.head, " /held") != NULL)
-            server_wait_gate(server);
-        server_answered(server);
-        if (!server_send(fd, OK_EMPTY))
-            break;
-    }
 }
 
 /* Never answers; ends when the client has let go of the connection. */
@@ -206,7 +94,7 @@ static void a_reply_that_does_not_come_ends_at_the_deadline(void **state)
         struct vf_http *http = client_new_with(&(struct vf_http_options){
             .base_url = server_url(server), .concurrency = 1});
 
-        read_first = server;
+        askers_read_first(server);
         struct outcome outcome =
             client_ask(http, VF_HTTP_POST, "/", "{}", SHORT_MS);
         expect_late(&outcome, VF_HTTP_UNKNOWN);
@@ -379,14 +267,6 @@ static void turns_are_first_come_first_served(void **state)
     server_stop(server);
 }
 
-static void asker_expect_ok(struct asker *asker)
-{
-    asker_join(asker);
-    assert_int_equal(asker->outcome.result, 0);
-    assert_int_equal(asker->outcome.reply.status, 200);
-    vf_http_reply_done(&asker->outcome.reply);
-}
-
 /* R-wait: with all turns held by one group, and more of it waiting, a request
  * of another is answered at once. */
 static void a_group_that_hangs_does_not_starve_the_others(void **state)
@@ -426,7 +306,7 @@ static void spare_turns_are_one_a_group_and_have_an_end(void **state)
             &(struct vf_http_options){.base_url = server_url(server),
                                       .concurrency = limits[i].concurrency});
 
-        waiters = 0;
+        askers_reset(NULL);
         /* One group takes all turns, eight others ask for three each. */
         for (unsigned k = 0; k < 24; k++)
             asker_start_in(&askers[k], http, "/held", 1);
@@ -533,9 +413,8 @@ static void deadlines_that_race_with_replies_lose_nothing(void **state)
 
     for (int i = 0; i < 64; i++) {
         askers[i] =
-            (struct asker){.http = http, .path = "/", .timeout_ms = i % 16};
-        assert_int_equal(
-            pthread_create(&askers[i].thread, NULL, ask, &askers[i]), 0);
+            (struct asker){.http = http, .path = "/", .timeout_ms = 1 + i % 16};
+        asker_run(&askers[i]);
     }
     for (int i = 0; i < 64; i++) {
         asker_join(&askers[i]);

@@ -250,7 +250,7 @@ static void take_endless_page(struct fake *fake, const char *vault,
 }
 
 static int list(struct fake *fake, enum fake_op op, const char *vault,
-                enum vf_list which, const char *cursor, struct vf_page *ret,
+                const struct vf_list_query *query, struct vf_page *ret,
                 struct vf_error *err)
 {
     struct vf_page page;
@@ -262,9 +262,9 @@ static int list(struct fake *fake, enum fake_op op, const char *vault,
     if (result < 0)
         return fake_end(fake, result);
     if (fake->end == FAKE_ENDS)
-        fake_take_page(fake, vault, which, cursor, &page);
+        fake_take_page(fake, vault, query->which, query->cursor, &page);
     else
-        take_endless_page(fake, vault, which, &page);
+        take_endless_page(fake, vault, query->which, &page);
     harness_advance_ms(fake->list_takes_ms);
     result = fake_pass(fake, op, FAKE_AFTER, err);
     if (result < 0)
@@ -274,19 +274,17 @@ static int list(struct fake *fake, enum fake_op op, const char *vault,
     return fake_end(fake, result);
 }
 
-static int list_vaults(void *self, enum vf_list which, const char *cursor,
-                       int64_t deadline_ms, struct vf_page *ret,
-                       struct vf_error *err)
+static int list_vaults(void *self, const struct vf_list_query *query,
+                       struct vf_page *ret, struct vf_error *err)
 {
-    return list(self, FAKE_LIST_VAULTS, "", which, cursor, ret, err);
+    return list(self, FAKE_LIST_VAULTS, "", query, ret, err);
 }
 
 static int list_credentials(void *self, const char *vault_id,
-                            enum vf_list which, const char *cursor,
-                            int64_t deadline_ms, struct vf_page *ret,
-                            struct vf_error *err)
+                            const struct vf_list_query *query,
+                            struct vf_page *ret, struct vf_error *err)
 {
-    return list(self, FAKE_LIST_CREDENTIALS, vault_id, which, cursor, ret, err);
+    return list(self, FAKE_LIST_CREDENTIALS, vault_id, query, ret, err);
 }
 
 static void traits(void *self, struct vf_service_traits *ret)
