@@ -33,13 +33,14 @@ static int read_string(const struct vf_json *json, const char *member,
                        const char **ret, struct vf_error *err)
 {
     struct vf_json *value;
+    size_t size;
 
     if (!vf_json_get(json, member, &value))
         return bad_member(err, member, "is missing");
-    if (vf_json_type(value) != VF_JSON_STRING)
-        return bad_member(err, member, "is not a string");
-    const char *text = vf_json_get_string(json, member);
+    const char *text = vf_json_string(value, &size);
     if (text == NULL)
+        return bad_member(err, member, "is not a string");
+    if (strlen(text) != size)
         return bad_member(err, member, "holds a NUL character");
     *ret = text;
     return 0;
@@ -278,7 +279,7 @@ int vf_object_read(const struct vf_shape *shape,
 int vf_deletion_read(const struct vf_shape *shape, const char *id,
                      const struct vf_json *json, struct vf_error *err)
 {
-    const char *text;
+    const char *text = NULL;
     int result = read_string(json, "id", &text, err);
 
     if (result < 0)

@@ -143,18 +143,68 @@ static void decode(struct view *view, decoder *decode_one)
     view->size = out;
 }
 
-/* Which of the bytes that occur in a secret: most text is passed over. */
-struct bytes {
-    bool has[256];
-};
+/* --- Most text is passed over --- */
 
-static void note_bytes(const struct vf_secret *secret, struct bytes *bytes)
+static size_t window_of(const struct vf_secret *secret)
 {
-    const char *data = vf_secret_data(secret);
+    size_t size = vf_secret_size(secret);
 
-    for (size_t i = 0; i < vf_secret_size(secret); i++)
-        bytes->has[(unsigned char)data[i]] = true;
+    return size < VF_REDACT_PART_MIN ? size : VF_REDACT_PART_MIN;
 }
+
+static void add_to_sieve(struct vf_sieve *sieve, const struct vf_secret *secret)
+{
+    size_t size = secret != NULL ? vf_secret_size(secret) : 0;
+
+    if (size == 0)
+        return;
+    const char *data = vf_secret_data(secret);
+    for (size_t i = 0; i < size; i++)
+        sieve->is_in_secret[(unsigned char)data[i]] = true;
+    if (window_of(secret) < sieve->window)
+        sieve->window = window_of(secret);
+}
+
+void vf_sieve_init(struct vf_sieve *sieve, const struct vf_in_flight *in_flight)
+{
+    *sieve = (struct vf_sieve){.window = SIZE_MAX};
+    for (size_t i = 0; i < in_flight->count; i++)
+        add_to_sieve(sieve, in_flight->secrets[i]);
+    add_to_sieve(sieve, in_flight->token);
+}
+
+/* Whether a whole window of such bytes stands somewhere. Each window is looked
+ * at from its end, so that one byte that no secret has rules out all windows
+ * around it. */
+static bool has_window(const struct vf_sieve *sieve, const char *text,
+                       size_t size)
+{
+    size_t at = 0; /* no window begins before it */
+
+    while (size - at >= sieve->window) {
+        size_t left = sieve->window;
+
+        while (left > 0 &&
+               sieve->is_in_secret[(unsigned char)text[at + left - 1]])
+            left--;
+        if (left == 0)
+            return true;
+        at += left;
+    }
+    return false;
+}
+
+/* What is decoded is never longer, and is something else only with a sign. */
+bool vf_sieve_may_have(const struct vf_sieve *sieve, const char *text,
+                       size_t size)
+{
+    if (size < sieve->window)
+        return false;
+    return has_window(sieve, text, size) || memchr(text, '\\', size) != NULL ||
+           memchr(text, '%', size) != NULL || memchr(text, '+', size) != NULL;
+}
+
+/* --- Marking --- */
 
 /* Where a part of the secret ends that begins at start; at least a window. 0:
  * no part begins there. Taking all of it at once keeps a long echo from costing
@@ -181,14 +231,13 @@ static size_t find_part(const struct view *view, size_t start,
 static void mark(const struct view *view, const struct vf_secret *secret,
                  bool *is_struck)
 {
-    size_t size = vf_secret_size(secret);
-    size_t window = size < VF_REDACT_PART_MIN ? size : VF_REDACT_PART_MIN;
-    struct bytes bytes = {0};
+    struct vf_sieve sieve = {.window = SIZE_MAX};
+    size_t window = window_of(secret);
     size_t run = 0; /* of bytes that the secret has, up to here */
 
-    note_bytes(secret, &bytes);
+    add_to_sieve(&sieve, secret);
     for (size_t at = 0; at < view->size; at++) {
-        run = bytes.has[(unsigned char)view->bytes[at]] ? run + 1 : 0;
+        run = sieve.is_in_secret[(unsigned char)view->bytes[at]] ? run + 1 : 0;
         if (run < window)
             continue;
         size_t start = at + 1 - window;
@@ -199,7 +248,7 @@ static void mark(const struct view *view, const struct vf_secret *secret,
                (size_t)view->from[end] - view->from[start]);
         at = end - 1;
     }
-    vf_wipe(&bytes, sizeof(bytes));
+    vf_wipe(&sieve, sizeof(sieve));
 }
 
 /* Secrets shorter than inside_min must be all of the text. */

@@ -8,6 +8,7 @@
 
 #include "vaultfs/error.h"
 
+#include <limits.h>
 #include <stdbool.h>
 
 struct vf_secret;
@@ -30,6 +31,18 @@ struct vf_in_flight {
 /* A secret that is shorter than this is not looked for inside the strings of an
  * object, only as one: too much of what is harmless has it. */
 #define VF_REDACT_INSIDE_MIN 8
+
+/* What tells at little cost that a text has no part of a secret. Wiped by who
+ * made it: it knows which bytes the secrets are made of. */
+struct vf_sieve {
+    size_t window; /* the shortest part that is struck out */
+    bool is_in_secret[UCHAR_MAX + 1];
+};
+void vf_sieve_init(struct vf_sieve *sieve,
+                   const struct vf_in_flight *in_flight);
+/* False: vf_redact_mark() would find nothing. */
+bool vf_sieve_may_have(const struct vf_sieve *sieve, const char *text,
+                       size_t size);
 
 /* Sets is_struck[i], for each of the bytes of a text that a secret came from;
  * secrets shorter than inside_min must be all of it. */

@@ -21,6 +21,7 @@
 /* What is being cleaned: text up to done is in out. */
 struct cleaning {
     const struct vf_in_flight *in_flight;
+    struct vf_sieve sieve;
     const char *text;
     size_t size;
     size_t done;
@@ -127,8 +128,10 @@ static int clean_part(struct cleaning *cleaning, size_t start, size_t end)
     const char *part = cleaning->text + start;
     size_t size = end - start;
     bool is_string = start > 0 && part[-1] == '"';
-    bool *is_struck = calloc(size, sizeof(bool));
 
+    if (!vf_sieve_may_have(&cleaning->sieve, part, size))
+        return 0;
+    bool *is_struck = calloc(size, sizeof(bool));
     if (is_struck == NULL)
         return -ENOMEM;
     vf_redact_mark(part, size, cleaning->in_flight, VF_REDACT_INSIDE_MIN,
@@ -152,6 +155,11 @@ static int clean_part(struct cleaning *cleaning, size_t start, size_t end)
  * the end of the text. */
 static size_t end_of_string(const struct cleaning *cleaning, size_t at)
 {
+    const char *start = cleaning->text + at;
+    const char *quote = memchr(start, '"', cleaning->size - at);
+
+    if (quote != NULL && memchr(start, '\\', (size_t)(quote - start)) == NULL)
+        return (size_t)(quote - cleaning->text);
     while (at < cleaning->size && cleaning->text[at] != '"')
         at += cleaning->text[at] == '\\' ? 2 : 1;
     return at < cleaning->size ? at : cleaning->size;
@@ -159,10 +167,13 @@ static size_t end_of_string(const struct cleaning *cleaning, size_t at)
 
 static size_t end_of_scalar(const struct cleaning *cleaning, size_t at)
 {
-    static const char breaks[] = " \t\r\n,:[]{}\"";
+    static const bool is_break[UCHAR_MAX + 1] = {
+        [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true,
+        [','] = true, [':'] = true,  ['['] = true,  [']'] = true,
+        ['{'] = true, ['}'] = true,  ['"'] = true,
+    };
 
-    while (at < cleaning->size &&
-           memchr(breaks, cleaning->text[at], sizeof(breaks) - 1) == NULL)
+    while (at < cleaning->size && !is_break[(unsigned char)cleaning->text[at]])
         at++;
     return at;
 }
@@ -193,8 +204,10 @@ int vf_redact_json(const char *text, size_t size,
 {
     struct cleaning cleaning = {
         .in_flight = in_flight, .text = text, .size = size};
-    int result = clean_all(&cleaning);
 
+    vf_sieve_init(&cleaning.sieve, in_flight);
+    int result = clean_all(&cleaning);
+    vf_wipe(&cleaning.sieve, sizeof(cleaning.sieve));
     if (result < 0) {
         vf_buf_free(&cleaning.out);
         return result;

@@ -165,11 +165,25 @@ size_t vf_utf8_decode(const char *text, size_t size, uint32_t *ret_code)
     return length;
 }
 
+/* Most text is: eight bytes are looked at at once. */
+static size_t skip_ascii(const char *text, size_t size)
+{
+    size_t at = 0;
+    uint64_t bytes;
+
+    for (; size - at >= sizeof(bytes); at += sizeof(bytes)) {
+        memcpy(&bytes, text + at, sizeof(bytes));
+        if ((bytes & 0x8080808080808080) != 0)
+            break;
+    }
+    return at;
+}
+
 bool vf_utf8_is_valid(const char *text, size_t size)
 {
     uint32_t code;
 
-    for (size_t i = 0; i < size;) {
+    for (size_t i = skip_ascii(text, size); i < size;) {
         size_t length = vf_utf8_decode(text + i, size - i, &code);
 
         if (length == 0)

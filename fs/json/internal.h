@@ -20,6 +20,21 @@ static inline struct vf_json *from_json_c(struct json_object *object)
     return (struct vf_json *)object;
 }
 
+/* Bytes at the start of a text that stand for themselves in a string: ASCII
+ * that needs no escape. */
+static inline size_t json_plain_run(const char *text, size_t size)
+{
+    size_t at = 0;
+
+    for (; at < size; at++) {
+        unsigned char byte = (unsigned char)text[at];
+
+        if (byte < 0x20 || byte > 0x7E || byte == '"' || byte == '\\')
+            break;
+    }
+    return at;
+}
+
 /* The text of a VF_JSON_DOUBLE as it was written; borrowed. */
 const char *json_number_text(const struct vf_json *json);
 

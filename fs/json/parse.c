@@ -26,6 +26,8 @@
 
 #include "internal.h"
 
+#define PLAIN_NAME_SIZE 32
+
 struct parser {
     const char *text; /* borrowed */
     size_t size;
@@ -125,9 +127,9 @@ static size_t unescaped_length(const struct parser *parser, size_t at,
 static int scan_string(struct parser *parser, size_t *ret_end, size_t *ret_size)
 {
     size_t at = parser->at + 1;
-    size_t value_size = 0;
+    size_t value_size = json_plain_run(parser->text + at, parser->size - at);
 
-    while (at < parser->size && parser->text[at] != '"') {
+    for (at += value_size; at < parser->size && parser->text[at] != '"';) {
         size_t length;
         uint32_t code;
 
@@ -307,14 +309,44 @@ static int parse_element(struct parser *parser, struct json_object *array)
     return fail_memory(parser);
 }
 
-/* Whether a member may be added under this name. */
-static int check_key(struct parser *parser, size_t at,
-                     struct json_object *object, struct json_object *key)
+/* A name that stands for itself and is short, as most are: no need to make a
+ * value of it. */
+static bool take_plain_name(struct parser *parser,
+                            char ret[static PLAIN_NAME_SIZE])
 {
-    const char *name = json_object_get_string(key);
+    const char *begin = parser->text + parser->at + 1;
+    size_t size = json_plain_run(begin, parser->size - parser->at - 1);
 
-    if (strlen(name) != (size_t)json_object_get_string_len(key))
+    if (size >= PLAIN_NAME_SIZE ||
+        byte_at(parser, parser->at + 1 + size) != '"')
+        return false;
+    memcpy(ret, begin, size);
+    ret[size] = '\0';
+    parser->at += size + 2;
+    return true;
+}
+
+/* A name's value, to be put; *ret is borrowed from it. */
+static int parse_name(struct parser *parser, struct json_object **ret_key,
+                      const char **ret)
+{
+    size_t at = parser->at;
+    struct json_object *key = NULL;
+    int result = parse_string(parser, &key);
+
+    if (result < 0)
+        return result;
+    *ret_key = key;
+    *ret = json_object_get_string(key);
+    if (strlen(*ret) != (size_t)json_object_get_string_len(key))
         return fail(parser, at, "a NUL byte in a name");
+    return 0;
+}
+
+/* Whether a member may be added under this name. */
+static int check_name(struct parser *parser, size_t at,
+                      struct json_object *object, const char *name)
+{
     if (json_object_object_get_ex(object, name, NULL))
         return fail(parser, at, "a second member of the same name");
     return 0;
@@ -339,19 +371,21 @@ static int parse_member_value(struct parser *parser, struct json_object *object,
 
 static int parse_member(struct parser *parser, struct json_object *object)
 {
+    char plain[PLAIN_NAME_SIZE];
+    const char *name = plain;
     struct json_object *key = NULL;
+    int result = 0;
 
     skip_space(parser);
     size_t at = parser->at;
     if (byte_at(parser, at) != '"')
         return fail(parser, at, "a name in quotes was expected");
-    int result = parse_string(parser, &key);
-    if (result < 0)
-        return result;
-    result = check_key(parser, at, object, key);
+    if (!take_plain_name(parser, plain))
+        result = parse_name(parser, &key, &name);
     if (result == 0)
-        result =
-            parse_member_value(parser, object, json_object_get_string(key));
+        result = check_name(parser, at, object, name);
+    if (result == 0)
+        result = parse_member_value(parser, object, name);
     json_object_put(key);
     return result;
 }

@@ -92,10 +92,14 @@ static void put_string(struct sink *sink, const char *text, size_t size)
 
 static void put_break(struct sink *sink, int indent)
 {
+    static const char line[] = "\n                ";
+    static const int deepest = (sizeof(line) - 2) / 2;
+    int done = indent < deepest ? indent : deepest;
+
     if (indent == COMPACT)
         return;
-    puts_to(sink, "\n");
-    for (int i = 0; i < indent; i++)
+    put(sink, line, 1 + 2 * (size_t)done);
+    for (; done < indent; done++)
         puts_to(sink, "  ");
 }
 

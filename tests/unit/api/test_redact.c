@@ -121,6 +121,44 @@ static void nothing_is_struck_out_of_an_innocent_text(void **state)
 /* However a secret lies across the end of what is looked at: nothing of it gets
  * through. The secrets before it shrink to marks, which brings that end into
  * the copy. */
+/* Text that the sieve passes over is never looked at again. */
+static void the_sieve_sees_a_secret_wherever_it_stands(void **state)
+{
+    static const char letters[] = "abcdefghijklmnopqrst";
+    struct vf_secret *secret;
+    struct vf_sieve sieve;
+    char text[48];
+
+    for (size_t size = 1; size < sizeof(letters); size++) {
+        size_t part = size < VF_REDACT_PART_MIN ? size : VF_REDACT_PART_MIN;
+
+        assert_int_equal(vf_secret_from(letters, size, &secret, NULL), 0);
+        const struct vf_in_flight in_flight = {.token = secret};
+        vf_sieve_init(&sieve, &in_flight);
+        for (size_t at = 0; at + part <= sizeof(text); at++) {
+            memset(text, '.', sizeof(text));
+            memcpy(text + at, letters + size - part, part);
+            assert_true(vf_sieve_may_have(&sieve, text, sizeof(text)));
+            assert_true(vf_sieve_may_have(&sieve, text + at, part));
+            text[at + part / 2] = '.';
+            assert_false(vf_sieve_may_have(&sieve, text, sizeof(text)));
+            text[0] = "\\%+"[at % 3]; /* it may be escaped */
+            assert_true(vf_sieve_may_have(&sieve, text, sizeof(text)));
+        }
+        vf_secret_unref(secret);
+    }
+}
+
+static void a_text_without_secrets_in_flight_is_passed_over(void **state)
+{
+    const struct vf_in_flight in_flight = {0};
+    struct vf_sieve sieve;
+
+    vf_sieve_init(&sieve, &in_flight);
+    assert_false(vf_sieve_may_have(&sieve, "a%20b\\u0041", 11));
+    assert_false(vf_sieve_may_have(&sieve, "", 0));
+}
+
 static void a_secret_at_the_cut_does_not_get_through(void **state)
 {
     const char *secret = "S0123456789ABCDEFGHIJKLMNOPQRSTUV";
@@ -165,6 +203,8 @@ int main(void)
         cmocka_unit_test(twelve_bytes_of_a_secret_are_struck_out),
         cmocka_unit_test(a_short_secret_is_struck_out_only_whole),
         cmocka_unit_test(nothing_is_struck_out_of_an_innocent_text),
+        cmocka_unit_test(the_sieve_sees_a_secret_wherever_it_stands),
+        cmocka_unit_test(a_text_without_secrets_in_flight_is_passed_over),
         cmocka_unit_test(a_secret_at_the_cut_does_not_get_through),
         cmocka_unit_test(a_long_text_is_cut_at_a_character),
     };

@@ -104,6 +104,20 @@ static void text_is_valid_up_to_its_size_and_no_further(void **state)
     assert_true(vf_utf8_is_valid("a\xC3\xA9", 1));
 }
 
+static void a_wrong_byte_is_seen_wherever_it_stands(void **state)
+{
+    char text[32];
+
+    for (size_t size = 1; size <= sizeof(text); size++) {
+        for (size_t at = 0; at < size; at++) {
+            memset(text, 'a', sizeof(text));
+            assert_true(vf_utf8_is_valid(text, size));
+            text[at] = '\xFF';
+            assert_false(vf_utf8_is_valid(text, size));
+        }
+    }
+}
+
 static void length_counts_characters(void **state)
 {
     assert_int_equal(vf_utf8_length("", 0), 0);
@@ -328,6 +342,7 @@ int main(void)
         cmocka_unit_test(malformed_utf8_is_refused),
         cmocka_unit_test(every_code_point_is_decoded_as_it_was_encoded),
         cmocka_unit_test(text_is_valid_up_to_its_size_and_no_further),
+        cmocka_unit_test(a_wrong_byte_is_seen_wherever_it_stands),
         cmocka_unit_test(length_counts_characters),
         cmocka_unit_test(what_deceives_a_reader_is_known),
         cmocka_unit_test(text_is_escaped_for_a_terminal),

@@ -350,6 +350,42 @@ static void pretty_text_is_two_spaces_a_level_and_one_newline(void **state)
     free(text);
 }
 
+static void pretty_text_goes_as_deep_as_json_does(void **state)
+{
+    char text[2 * VF_JSON_DEPTH_MAX + 1], *out;
+    struct vf_json *json;
+    size_t size, at = 0;
+
+    memset(text, '[', VF_JSON_DEPTH_MAX);
+    memset(text + VF_JSON_DEPTH_MAX - 1, '1', 1);
+    memset(text + VF_JSON_DEPTH_MAX, ']', VF_JSON_DEPTH_MAX - 1);
+    assert_int_equal(parse_exact(text, 2 * VF_JSON_DEPTH_MAX - 1, &json, NULL),
+                     0);
+    assert_int_equal(vf_json_render_pretty(json, &out, &size), 0);
+    for (size_t level = 0; level < VF_JSON_DEPTH_MAX; level++) {
+        assert_int_equal(strspn(out + at, " "), 2 * level);
+        at += 2 * level + 1;
+        assert_int_equal(out[at++], '\n');
+    }
+    free(out);
+    vf_json_free(json);
+}
+
+static void a_name_may_be_of_any_length(void **state)
+{
+    char text[80];
+
+    for (int length = 0; length < 70; length++) {
+        (void)snprintf(text, sizeof(text), "{\"%.*s\":1}", length,
+                       "abcdefghijklmnopqrstuvwxyz0123456789"
+                       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+        struct vf_json *json = parse(text);
+
+        assert_renders(json, text);
+        vf_json_free(json);
+    }
+}
+
 static void types_are_told_apart_and_never_converted(void **state)
 {
     struct vf_json *json =
@@ -592,6 +628,8 @@ int main(void)
         cmocka_unit_test(no_prefix_of_an_object_is_json),
         cmocka_unit_test(a_damaged_text_is_refused_or_survives_a_round_trip),
         cmocka_unit_test(pretty_text_is_two_spaces_a_level_and_one_newline),
+        cmocka_unit_test(pretty_text_goes_as_deep_as_json_does),
+        cmocka_unit_test(a_name_may_be_of_any_length),
         cmocka_unit_test(types_are_told_apart_and_never_converted),
         cmocka_unit_test(equal_means_the_same_type_and_content),
         cmocka_unit_test(each_stops_where_it_is_told),
