@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,22 +62,31 @@ bool vf_node_is_expired_draft(const struct vf_node *node)
     return vf_node_expires_ms(node) <= vf_clock_boottime_ms();
 }
 
+/* Nobody above has anything of a node yet that only its name refers to. */
+static void tell_new_text(struct vf_tree *tree, const struct vf_node *node)
+{
+    if (node->references > 1)
+        vf_node_tell_content(tree, node);
+}
+
 int vf_node_set_text(struct vf_tree *tree, struct vf_node *node,
                      const char *data, size_t size)
 {
     if (node->text != NULL && node->text->size == size &&
         memcmp(node->text->data, data, size) == 0)
         return 0;
+    if (size > UINT_MAX)
+        return -ENOMEM;
     struct vf_text *text = malloc(sizeof(*text) + size);
     if (text == NULL)
         return -ENOMEM;
     text->references = 1;
-    text->size = size;
+    text->size = (unsigned)size;
     memcpy(text->data, data, size);
     vf_text_unref(node->text);
     node->text = text;
     node->version++;
-    vf_node_tell_content(tree, node);
+    tell_new_text(tree, node);
     return 0;
 }
 

@@ -21,7 +21,6 @@
 #include "create.h"
 
 #include <errno.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,12 +58,6 @@ static void add_id(struct known *known, const char *id)
     memcpy(known->ids[known->count++], id, strlen(id) + 1);
 }
 
-static void note_id(const void *at, VISIT visit, void *context)
-{
-    if (visit == postorder || visit == leaf)
-        add_id(context, (*(struct vf_node *const *)at)->id);
-}
-
 /* Also what was deleted here: a list that is late still has it. */
 static int collect_known(const struct vf_node *directory, struct known *ret)
 {
@@ -77,7 +70,8 @@ static int collect_known(const struct vf_node *directory, struct known *ret)
     ret->ids = calloc(count, sizeof(*ret->ids));
     if (ret->ids == NULL)
         return -ENOMEM;
-    twalk_r(listing->by_id, note_id, ret);
+    for (size_t i = 0; i < listing->by_id.count; i++)
+        add_id(ret, listing->by_id.nodes[i]->id);
     for (stone = listing->tombstones; stone != NULL; stone = stone->next)
         add_id(ret, stone->id);
     qsort(ret->ids, ret->count, sizeof(*ret->ids), compare_ids);

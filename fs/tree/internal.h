@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "draft.h"
+#include "index.h"
 #include "job.h"
 #include "vaultfs/name.h"
 #include "vaultfs/tree.h"
@@ -42,7 +43,7 @@ enum vf_node_kind {
 /* A file's content at one moment; never changes. */
 struct vf_text {
     unsigned references;
-    size_t size;
+    unsigned size;
     char data[];
 };
 
@@ -56,8 +57,8 @@ struct vf_tombstone {
 
 /* The part of a node that is a directory. */
 struct vf_listing {
-    void *by_name; /* tsearch(3) trees of struct vf_node */
-    void *by_id;
+    struct vf_index by_name;
+    struct vf_index by_id; /* those that the service knows */
     size_t count;
     bool is_known;      /* a whole listing was here once */
     bool is_going;      /* the directory is being deleted */

@@ -14,8 +14,8 @@
  */
 #include "internal.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,18 +23,14 @@
 #include "vaultfs/clock.h"
 #include "vaultfs/text.h"
 
-static int compare_names(const void *a, const void *b)
+static const char *name_of(const struct vf_node *node)
 {
-    const struct vf_node *left = a, *right = b;
-
-    return strcmp(left->name, right->name);
+    return node->name;
 }
 
-static int compare_ids(const void *a, const void *b)
+static const char *id_of(const struct vf_node *node)
 {
-    const struct vf_node *left = a, *right = b;
-
-    return strcmp(left->id, right->id);
+    return node->id;
 }
 
 struct vf_text *vf_text_ref(struct vf_text *text)
@@ -55,6 +51,8 @@ static void free_listing(struct vf_listing *listing)
     if (listing == NULL)
         return;
     vf_listing_unbury(listing);
+    vf_index_done(&listing->by_name);
+    vf_index_done(&listing->by_id);
     free(listing);
 }
 
@@ -83,22 +81,11 @@ static void free_node(struct vf_tree *tree, struct vf_node *node)
     free(node);
 }
 
-static void keep_key(void *key)
-{
-}
-
 /* The kernel does not say that it forgets when a mount ends. */
 void vf_node_free_all(struct vf_tree *tree)
 {
-    while (tree->nodes != NULL) {
-        struct vf_listing *listing = tree->nodes->listing;
-
-        if (listing != NULL) {
-            tdestroy(listing->by_name, keep_key);
-            tdestroy(listing->by_id, keep_key);
-        }
+    while (tree->nodes != NULL)
         free_node(tree, tree->nodes);
-    }
 }
 
 struct vf_node *vf_node_ref(struct vf_node *node)
@@ -198,17 +185,18 @@ static bool is_counted(const struct vf_node *node)
 
 static int add_to_ids(struct vf_tree *tree, struct vf_node *node)
 {
-    if (tsearch(node, &node->parent->listing->by_id, compare_ids) == NULL)
-        return -ENOMEM;
-    tree->count++;
-    return 0;
+    int result = vf_index_add(&node->parent->listing->by_id, id_of, node);
+
+    if (result == 0)
+        tree->count++;
+    return result;
 }
 
 static void take_from_ids(struct vf_tree *tree, struct vf_node *node)
 {
     if (!is_counted(node))
         return;
-    (void)tdelete(node, &node->parent->listing->by_id, compare_ids);
+    vf_index_remove(&node->parent->listing->by_id, id_of, node);
     tree->count--;
 }
 
@@ -216,10 +204,10 @@ int vf_node_link(struct vf_tree *tree, struct vf_node *node)
 {
     struct vf_listing *listing = node->parent->listing;
 
-    if (tsearch(node, &listing->by_name, compare_names) == NULL)
+    if (vf_index_add(&listing->by_name, name_of, node) < 0)
         return -ENOMEM;
     if (is_counted(node) && add_to_ids(tree, node) < 0) {
-        (void)tdelete(node, &listing->by_name, compare_names);
+        vf_index_remove(&listing->by_name, name_of, node);
         return -ENOMEM;
     }
     node->is_linked = true;
@@ -262,8 +250,9 @@ static void unlink_children(struct vf_tree *tree, struct vf_node *directory)
 {
     struct vf_listing *listing = directory->listing;
 
-    while (listing->by_name != NULL) {
-        struct vf_node *child = *(struct vf_node **)listing->by_name;
+    while (listing->by_name.count > 0) {
+        struct vf_node *child =
+            listing->by_name.nodes[listing->by_name.count - 1];
 
         vf_node_drop_drafts(child);
         vf_node_unlink(tree, child);
@@ -284,7 +273,7 @@ void vf_node_unlink(struct vf_tree *tree, struct vf_node *node)
     vf_scratch_end_unused(tree, node);
     vf_node_tell_entry(tree, node->parent, node->name);
     listing = node->parent->listing;
-    (void)tdelete(node, &listing->by_name, compare_names);
+    vf_index_remove(&listing->by_name, name_of, node);
     take_from_ids(tree, node);
     listing->count--;
     vf_node_unref(tree, node, 1);
@@ -299,7 +288,7 @@ int vf_node_move(struct vf_tree *tree, struct vf_node *node,
     if (copy == NULL)
         return -ENOMEM;
     vf_node_tell_entry(tree, node->parent, node->name);
-    (void)tdelete(node, &old_parent->listing->by_name, compare_names);
+    vf_index_remove(&old_parent->listing->by_name, name_of, node);
     take_from_ids(tree, node);
     old_parent->listing->count--;
     free(node->name);
@@ -358,28 +347,13 @@ struct vf_node *vf_node_new_child(struct vf_tree *tree, struct vf_node *parent,
 
 struct vf_node *vf_node_child(const struct vf_node *directory, const char *name)
 {
-    char *borrowed;
-
-    /* The tree's interface wants a node where only its name is looked at. */
-    memcpy(&borrowed, &name, sizeof(borrowed));
-    const struct vf_node key = {.name = borrowed};
-    struct vf_node **found =
-        tfind(&key, &directory->listing->by_name, compare_names);
-
-    return found != NULL ? *found : NULL;
+    return vf_index_find(&directory->listing->by_name, name_of, name);
 }
 
 struct vf_node *vf_node_child_by_id(const struct vf_node *directory,
                                     const char *id)
 {
-    char *borrowed;
-
-    memcpy(&borrowed, &id, sizeof(borrowed));
-    const struct vf_node key = {.id = borrowed};
-    struct vf_node **found =
-        tfind(&key, &directory->listing->by_id, compare_ids);
-
-    return found != NULL ? *found : NULL;
+    return vf_index_find(&directory->listing->by_id, id_of, id);
 }
 
 int vf_node_set_id(struct vf_tree *tree, struct vf_node *node, const char *id)
@@ -424,17 +398,20 @@ void vf_node_become_draft(struct vf_tree *tree, struct vf_node *node)
     node->version++;
 }
 
-/* The place for the new name is made first, and is found by it. */
-static int move_name(struct vf_node *node, char *new_name)
+/* Takes the name over. */
+static void set_name(struct vf_node *node, char *name)
 {
-    void **by_name = &node->parent->listing->by_name;
-    const struct vf_node key = {.name = new_name};
+    struct vf_index *by_name = &node->parent->listing->by_name;
 
-    if (tsearch(&key, by_name, compare_names) == NULL)
-        return -ENOMEM;
-    (void)tdelete(node, by_name, compare_names);
-    *(struct vf_node **)tfind(&key, by_name, compare_names) = node;
-    return 0;
+    if (node->is_linked)
+        vf_index_remove(by_name, name_of, node);
+    free(node->name);
+    node->name = name;
+    if (!node->is_linked)
+        return;
+    int result = vf_index_add(by_name, name_of, node);
+    assert(result == 0); /* its own place is free */
+    (void)result;
 }
 
 int vf_node_rename(struct vf_tree *tree, struct vf_node *node,
@@ -443,14 +420,11 @@ int vf_node_rename(struct vf_tree *tree, struct vf_node *node,
     if (strcmp(node->name, new_name) == 0)
         return 0;
     char *copy = strdup(new_name);
-    if (copy == NULL || (node->is_linked && move_name(node, copy) < 0)) {
-        free(copy);
+    if (copy == NULL)
         return -ENOMEM;
-    }
     if (node->is_linked)
         vf_node_tell_entry(tree, node->parent, node->name);
-    free(node->name);
-    node->name = copy;
+    set_name(node, copy);
     if (node->id == NULL && node->kind != VF_NODE_SCRATCH)
         node->ino = make_ino(node);
     if (node->is_linked)
@@ -470,38 +444,22 @@ void vf_node_changed_here(struct vf_tree *tree, struct vf_node *node)
     vf_node_tell_content(tree, node->parent);
 }
 
-static void collect(const void *at, VISIT visit, void *context)
-{
-    struct vf_node ***next = context;
-
-    if (visit == postorder || visit == leaf)
-        *(*next)++ = *(struct vf_node *const *)at;
-}
-
 struct vf_node **vf_node_children(const struct vf_node *directory)
 {
-    const struct vf_listing *listing = directory->listing;
-    struct vf_node **children = calloc(listing->count + 1, sizeof(*children));
-    struct vf_node **next = children;
+    const struct vf_index *by_name = &directory->listing->by_name;
+    struct vf_node **children = calloc(by_name->count + 1, sizeof(*children));
 
-    if (children != NULL)
-        twalk_r(listing->by_name, collect, &next);
+    if (children != NULL && by_name->count > 0)
+        memcpy(children, by_name->nodes, by_name->count * sizeof(*children));
     return children;
-}
-
-static void look_for_content(const void *at, VISIT visit, void *context)
-{
-    const struct vf_node *node = *(struct vf_node *const *)at;
-    bool *is_empty = context;
-
-    if (visit != preorder && node->kind != VF_NODE_DRAFT)
-        *is_empty = false;
 }
 
 bool vf_node_is_empty_directory(const struct vf_node *directory)
 {
-    bool is_empty = true;
+    const struct vf_index *children = &directory->listing->by_name;
 
-    twalk_r(directory->listing->by_name, look_for_content, &is_empty);
-    return is_empty;
+    for (size_t i = 0; i < children->count; i++)
+        if (children->nodes[i]->kind != VF_NODE_DRAFT)
+            return false;
+    return true;
 }

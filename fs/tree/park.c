@@ -18,7 +18,6 @@
 #include "internal.h"
 
 #include <errno.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,30 +26,20 @@ bool vf_park_is_live(const struct vf_node *node)
     return node->kind == VF_NODE_PARKED && node->id != NULL;
 }
 
-struct search {
-    const char *home;
-    struct vf_node *found;
-};
-
 /* The one that was parked last, should there be several. */
-static void look(const void *at, VISIT visit, void *context)
-{
-    struct vf_node *node = *(struct vf_node *const *)at;
-    struct search *search = context;
-
-    if (visit != postorder && visit != leaf)
-        return;
-    if (vf_park_is_live(node) && strcmp(node->home, search->home) == 0 &&
-        (search->found == NULL || node->changed_at > search->found->changed_at))
-        search->found = node;
-}
-
 struct vf_node *vf_park_find(const struct vf_node *directory, const char *home)
 {
-    struct search search = {.home = home};
+    const struct vf_index *children = &directory->listing->by_name;
+    struct vf_node *found = NULL;
 
-    twalk_r(directory->listing->by_name, look, &search);
-    return search.found;
+    for (size_t i = 0; i < children->count; i++) {
+        struct vf_node *node = children->nodes[i];
+
+        if (vf_park_is_live(node) && strcmp(node->home, home) == 0 &&
+            (found == NULL || node->changed_at > found->changed_at))
+            found = node;
+    }
+    return found;
 }
 
 const char *vf_park_key(const struct vf_node *directory, const char *name)
