@@ -11,10 +11,10 @@
  * all that is answered under a key whose past, before this call, is not known.
  * And when there is no token to go on with, what was open stays open.
  *
- * Who was told to come back later pauses here, for as long as he was told. The
- * engine holds all others meanwhile; its hold began before this pause, and so
- * is over when this call comes back, behind those who have waited since. If
- * somebody else has been told the same by then, it is held like them.
+ * Who was told to come back later pauses here, for as long as he was told.
+ * After a 429 the engine holds all others meanwhile; its hold began before this
+ * pause, and so is over when this call comes back, behind those who have waited
+ * since. If somebody else has been told the same by then, it is held like them.
  */
 #include "call.h"
 
@@ -215,7 +215,8 @@ static int perform(struct vf_api *api, const struct vf_call *call,
     struct vf_attempt attempt = {
         .is_repeatable = call->method != VF_HTTP_POST || call->is_idempotent ||
                          call->dialect->idempotency_header != NULL,
-        .is_impatient = call->is_ahead || call->is_impatient,
+        .is_ahead = call->is_ahead,
+        .is_impatient = call->is_impatient,
     };
     int result = vf_access_take(api, &progress->access, call->deadline_ms, err);
 

@@ -182,6 +182,8 @@ int vf_operation_run(struct vf_api *api, const struct vf_operation *operation,
     if (result < 0)
         return result;
     result = vf_reply_read(&reading, &reply, err);
+    if (result == 0 && reading.read == vf_read_page)
+        ((struct vf_page *)operation->ret)->took_ms = reply.took_ms;
     vf_http_reply_done(&reply);
     return result;
 }

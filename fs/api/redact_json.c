@@ -128,6 +128,7 @@ static int clean_part(struct cleaning *cleaning, size_t start, size_t end)
     const char *part = cleaning->text + start;
     size_t size = end - start;
     bool is_string = start > 0 && part[-1] == '"';
+    bool is_whole = is_string && end < cleaning->size; /* with both quotes */
 
     if (!vf_sieve_may_have(&cleaning->sieve, part, size))
         return 0;
@@ -137,8 +138,9 @@ static int clean_part(struct cleaning *cleaning, size_t start, size_t end)
     vf_redact_mark(part, size, cleaning->in_flight, VF_REDACT_INSIDE_MIN,
                    is_struck);
     bool is_found = memchr(is_struck, true, size) != NULL;
-    if (is_found && is_string &&
-        !was_sent_openly(cleaning->in_flight, part - 1, size + 2)) {
+    bool is_open = is_found && is_whole &&
+                   was_sent_openly(cleaning->in_flight, part - 1, size + 2);
+    if (is_found && is_string && !is_open) {
         put_rest(cleaning, start);
         put_clean(&cleaning->out, part, size, is_struck);
         cleaning->done = end;

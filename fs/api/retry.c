@@ -39,7 +39,7 @@ static bool wants_to_be_left_alone(int status)
 
 bool vf_retry_is_due(const struct vf_attempt *attempt)
 {
-    if (attempt->number >= VF_RETRY_ATTEMPTS_MAX)
+    if (attempt->is_ahead || attempt->number >= VF_RETRY_ATTEMPTS_MAX)
         return false;
     if (attempt->result < 0)
         return is_connection_error(attempt->result) &&

@@ -13,6 +13,7 @@
 struct vf_attempt {
     unsigned number;        /* 1 for the first */
     bool is_repeatable;     /* doing it twice is doing it once */
+    bool is_ahead;          /* nobody waits: who comes asks again */
     bool is_impatient;      /* who asks does not wait for a service that wants
                                to be left alone */
     int result;             /* of vf_http_perform() */

@@ -71,7 +71,7 @@ static void drop_settled(struct vf_http *http)
         curl_multi_remove_handle(http->multi, call->easy);
         vf_http_transfer_end(call);
         pthread_mutex_lock(&http->lock);
-        vf_http_turns_end(&http->turns, call->generation, VF_HTTP_NO_VERDICT);
+        vf_http_turns_end(&http->turns, call->turn, VF_HTTP_NO_VERDICT);
         pthread_mutex_unlock(&http->lock);
         vf_http_call_unref(call);
     }

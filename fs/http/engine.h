@@ -68,7 +68,7 @@ struct vf_http_call {
     bool is_ahead; /* constant, as are the next two */
     bool is_impatient;
     int64_t deadline_ms;
-    unsigned generation; /* of the turns; guarded by http->lock */
+    struct vf_http_turn turn; /* guarded by http->lock */
 
     /* The outcome. Guarded by http->lock, constant once settled. */
     pthread_cond_t changed;
@@ -81,7 +81,6 @@ struct vf_http_call {
      * with code 0: that is the caller's. */
     CURL *easy;
     struct curl_slist *token_header;
-    size_t body_sent;
     size_t header_size;
     int socket;         /* opened for this call and not checked yet, or -1 */
     bool has_opened;    /* a socket was opened for this call */

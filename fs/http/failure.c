@@ -123,8 +123,6 @@ static int explain(struct vf_http_call *call, CURLcode result,
     } else if (result == CURLE_COULDNT_CONNECT && !has_proxy(call)) {
         /* libcurl's words name a host and port, also for a unix socket. */
         *ret_reason = strerror(os_errno != 0 ? (int)os_errno : code);
-    } else if (result == CURLE_SEND_FAIL_REWIND) {
-        *ret_reason = VF_HTTP_NO_REPLY; /* it had to be sent once more */
     } else if (call->reason[0] == '\0') {
         *ret_reason = curl_easy_strerror(result);
     }
@@ -139,8 +137,7 @@ void vf_http_failure_explain(struct vf_http_call *call, CURLcode result,
 
     /* The end of one that had been idle is none: libcurl sends again what it
      * may, and fails with one of these where it may not. */
-    call->is_reset = code == EREMOTEIO && call->refused == 0 &&
-                     result != CURLE_SEND_FAIL_REWIND;
+    call->is_reset = code == EREMOTEIO && call->refused == 0;
     (void)vf_error_set(ret_error, code, "%s: %s", call->http->origin.name,
                        reason);
 }

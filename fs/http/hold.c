@@ -12,8 +12,7 @@ bool vf_http_hold_note(struct vf_http_hold *hold, enum vf_http_method method,
     int64_t *until_ms =
         method == VF_HTTP_GET ? &hold->reads_until_ms : &hold->writes_until_ms;
 
-    if ((reply->status != 429 && reply->status != 503) ||
-        reply->retry_after_ms <= 0)
+    if (reply->status != 429 || reply->retry_after_ms <= 0)
         return false;
     int64_t end_ms = now_ms + min(reply->retry_after_ms, VF_HTTP_HOLD_MAX_MS);
     if (end_ms <= *until_ms)

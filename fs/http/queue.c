@@ -78,7 +78,7 @@ static struct vf_http_call *pick(struct vf_http *http, int64_t now_ms,
     bool is_free = vf_http_turns_are_free(&http->turns);
     struct vf_http_call *call = NULL, *ahead = NULL;
 
-    if (vf_http_turns_are_spare(&http->turns))
+    if (is_free || vf_http_turns_are_spare(&http->turns))
         call = find_first(http, &http->queue, !is_free, now_ms);
     if (is_free)
         ahead = find_first(http, &http->ahead, false, now_ms);
@@ -98,7 +98,7 @@ struct vf_http_call *vf_http_queue_next(struct vf_http *http, int64_t now_ms)
     if (call != NULL) {
         TAILQ_REMOVE(call->is_ahead ? &http->ahead : &http->queue, call, link);
         TAILQ_INSERT_TAIL(&http->active, call, link);
-        call->generation =
+        call->turn =
             vf_http_turns_begin(&http->turns, call->is_ahead, passed != NULL);
     }
     pthread_mutex_unlock(&http->lock);
@@ -133,7 +133,7 @@ void vf_http_queue_end(struct vf_http_call *call, const struct vf_error *error)
     int64_t now_ms = vf_clock_monotonic_ms();
 
     TAILQ_REMOVE(&http->active, call, link);
-    vf_http_turns_end(&http->turns, call->generation, verdict_of(call, error));
+    vf_http_turns_end(&http->turns, call->turn, verdict_of(call, error));
     if (error == NULL &&
         vf_http_hold_note(&http->hold, call->method, &call->reply, now_ms))
         judge_waiting(http, now_ms);

@@ -6,13 +6,16 @@
  * it counts once. So each belongs to the generation of the limit that it began
  * under, and what it learns counts only while that lasts.
  *
- * Spare turns shrink with the limit, or they would go on asking as much as
- * before. One is always left: without it, a group that hangs at a limit of 1
+ * Spare turns are counted apart: were they counted with the others, a few busy
+ * groups could keep all above the limit, and nobody else would ever have a turn
+ * of the limit again. They shrink with it, or they would go on asking as much
+ * as before. One is always left: without it, a group that hangs at a limit of 1
  * would stop everybody else.
  */
 #include "turns.h"
 
-#define SPARE_MIN 4
+/* Of the limit, one in so many is there besides. */
+#define SPARE_SHARE 4
 
 /* Of the turns that one who is ahead could have had, the last of so many is
  * his. */
@@ -25,9 +28,7 @@ void vf_http_turns_init(struct vf_http_turns *ret, unsigned concurrency)
 
 unsigned vf_http_turns_spare(const struct vf_http_turns *turns)
 {
-    unsigned most = turns->max / 4 > SPARE_MIN ? turns->max / 4 : SPARE_MIN;
-    unsigned spare =
-        (unsigned)((unsigned long long)most * turns->limit / turns->max);
+    unsigned spare = turns->limit / SPARE_SHARE;
 
     return spare > 0 ? spare : 1;
 }
@@ -39,7 +40,7 @@ bool vf_http_turns_are_free(const struct vf_http_turns *turns)
 
 bool vf_http_turns_are_spare(const struct vf_http_turns *turns)
 {
-    return turns->active < turns->limit + vf_http_turns_spare(turns);
+    return turns->spare < vf_http_turns_spare(turns);
 }
 
 bool vf_http_turns_is_for_ahead(const struct vf_http_turns *turns)
@@ -47,15 +48,22 @@ bool vf_http_turns_is_for_ahead(const struct vf_http_turns *turns)
     return turns->passed >= AHEAD_SHARE - 1;
 }
 
-unsigned vf_http_turns_begin(struct vf_http_turns *turns, bool is_ahead,
-                             bool has_passed)
+struct vf_http_turn vf_http_turns_begin(struct vf_http_turns *turns,
+                                        bool is_ahead, bool has_passed)
 {
+    const struct vf_http_turn turn = {.generation = turns->generation,
+                                      .is_spare =
+                                          !vf_http_turns_are_free(turns)};
+
     if (is_ahead)
         turns->passed = 0;
     else if (has_passed)
         turns->passed++;
-    turns->active++;
-    return turns->generation;
+    if (turn.is_spare)
+        turns->spare++;
+    else
+        turns->active++;
+    return turn;
 }
 
 static void shrink(struct vf_http_turns *turns)
@@ -73,11 +81,14 @@ static void grow(struct vf_http_turns *turns)
     turns->earned = 0;
 }
 
-void vf_http_turns_end(struct vf_http_turns *turns, unsigned generation,
+void vf_http_turns_end(struct vf_http_turns *turns, struct vf_http_turn turn,
                        enum vf_http_verdict verdict)
 {
-    turns->active--;
-    if (generation != turns->generation)
+    if (turn.is_spare)
+        turns->spare--;
+    else
+        turns->active--;
+    if (turn.generation != turns->generation)
         return;
     if (verdict == VF_HTTP_TOO_MUCH)
         shrink(turns);

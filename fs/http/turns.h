@@ -11,7 +11,8 @@
 struct vf_http_turns {
     unsigned max;        /* constant */
     unsigned limit;      /* now: 1 to max */
-    unsigned active;     /* requests that have their turn */
+    unsigned active;     /* requests that have a turn of the limit, */
+    unsigned spare;      /* and those that have one above it */
     unsigned earned;     /* successes since the limit changed */
     unsigned passed;     /* turns that went past those who are ahead */
     unsigned generation; /* grows when the limit shrinks */
@@ -27,11 +28,18 @@ enum vf_http_verdict {
 /* concurrency is above 0. */
 void vf_http_turns_init(struct vf_http_turns *ret, unsigned concurrency);
 
-/* Turns above the limit, for groups with nothing in flight, by the limit. */
+/* What a request has, until vf_http_turns_end(). */
+struct vf_http_turn {
+    unsigned generation; /* of the limit that it began under */
+    bool is_spare;
+};
+
+/* How many turns above the limit there are, for groups with nothing in flight,
+ * by the limit. */
 unsigned vf_http_turns_spare(const struct vf_http_turns *turns);
 
-/* Whether anybody may start; and whether one may whose group has nothing in
- * flight, and who is not ahead. */
+/* Whether anybody may start; and whether, else, one may whose group has nothing
+ * in flight, and who is not ahead. */
 bool vf_http_turns_are_free(const struct vf_http_turns *turns);
 bool vf_http_turns_are_spare(const struct vf_http_turns *turns);
 
@@ -39,13 +47,12 @@ bool vf_http_turns_are_spare(const struct vf_http_turns *turns);
 bool vf_http_turns_is_for_ahead(const struct vf_http_turns *turns);
 
 /*
- * A request starts; has_passed: one that is ahead could have started instead,
- * is_ahead: this is one. Returns the generation that it belongs to, for
- * vf_http_turns_end().
+ * A request starts, in a spare turn only if no other is free; has_passed: one
+ * that is ahead could have started instead, is_ahead: this is one.
  */
-unsigned vf_http_turns_begin(struct vf_http_turns *turns, bool is_ahead,
-                             bool has_passed);
-void vf_http_turns_end(struct vf_http_turns *turns, unsigned generation,
+struct vf_http_turn vf_http_turns_begin(struct vf_http_turns *turns,
+                                        bool is_ahead, bool has_passed);
+void vf_http_turns_end(struct vf_http_turns *turns, struct vf_http_turn turn,
                        enum vf_http_verdict verdict);
 
 #endif

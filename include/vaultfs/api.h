@@ -48,6 +48,8 @@ struct vf_page {
     struct vf_object *objects; /* owned */
     size_t count;
     char *next; /* cursor of the next page, owned; NULL: this was the last */
+    int64_t took_ms; /* what its last attempt took, without any wait
+                        before it began */
 };
 
 void vf_page_done(struct vf_page *page);
@@ -79,10 +81,10 @@ struct vf_list_query {
     const char *cursor;  /* NULL: the first page */
     int64_t deadline_ms; /* CLOCK_MONOTONIC */
     bool is_ahead;       /* nobody waits for it yet: others have their turn
-                            before it */
+                            before it, and what passes is not tried again */
     bool is_impatient;   /* who asks has an older answer to go by: a service
                             that wants to be left alone for a while (429, 503)
-                            is not waited for, and is not asked while it does */
+                            is not waited for, nor asked while it is held */
 };
 
 /*
@@ -105,7 +107,7 @@ struct vf_list_query {
  *
  * What passes is tried again, three times in all and before the deadline: no
  * connection, 408, 429, 5xx; and a lost reply, but for a creation without a key
- * (has_keys).
+ * (has_keys). Not so a list that is_ahead.
  *
  * err->is_unknown: a change that may have been done all the same. Its reply was
  * lost, or late, or is not what the service promises; or it was 408 or a 5xx,

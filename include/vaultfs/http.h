@@ -35,7 +35,7 @@ struct vf_http_options {
     const char *unix_socket; /* path, or NULL; its peer must be root or us */
     const char *cacert;      /* PEM file to trust instead of the system's */
     unsigned concurrency;    /* requests in flight at once; 0: 16. A quarter
-                                more, at least 4, for groups that have none */
+                                more, at least 1, for groups that have none */
     size_t reply_max;        /* bytes of a reply's body; 0: 32 MiB */
 };
 
@@ -100,6 +100,7 @@ struct vf_http_reply {
     int64_t retry_after_ms; /* Retry-After-Ms, or Retry-After in seconds or as
                                a date; -1: not given */
     int should_retry;       /* x-should-retry: 1, 0, or -1: not given */
+    int64_t took_ms;        /* from its turn to the whole reply */
     char *body;             /* NUL-terminated; never NULL */
     size_t body_size;       /* the NUL not counted */
 };
@@ -131,19 +132,19 @@ enum vf_http_fate {
  *                  the request is impatient; nothing was sent
  *   -ENOMEM        no memory, or no descriptor
  *
- * Turns. Requests above the limit wait their turn, first come first served,
- * but that one of a group with nothing in flight may start above it, where the
- * room shrinks with the limit, to 1; the wait counts against the deadline. One
- * that is_ahead waits for all others first, but for every fourth turn, and
- * never starts above the limit. The limit begins at
+ * Turns. Requests above the limit wait their turn, first come first served;
+ * the wait counts against the deadline. A quarter more turns, at least one, are
+ * for groups with nothing in flight. One that is_ahead waits for all others
+ * first, but for every fourth turn, and has none of these. The limit begins at
  * `concurrency`, halves when the origin shows that it has too much to do (429,
  * 503, a connection that it reset), at most once for all requests that were in
  * flight together, and grows back with what succeeds.
  *
- * Held. After a 429 or 503 with Retry-After the origin is held for that time,
- * though never for more than VF_HTTP_HOLD_MAX_MS: of the requests that read, or
- * those that write, whichever it answered so, none starts. Blocks; hold no
- * lock.
+ * Held. After a 429 with Retry-After, which is about who asks, the origin is
+ * held for that time, though never for more than VF_HTTP_HOLD_MAX_MS: of the
+ * requests that read, or those that write, whichever it answered so, none
+ * starts. A 503, which is about what was asked for, holds nothing else. Blocks;
+ * hold no lock.
  */
 VF_MUST_CHECK int vf_http_perform(struct vf_http *http,
                                   const struct vf_http_request *request,

@@ -108,6 +108,7 @@ static void fill(const struct fake_answer *answer, struct vf_http_reply *ret)
         .should_retry = answer->should_retry != NULL
                             ? strcmp(answer->should_retry, "true") == 0
                             : -1,
+        .took_ms = answer->took_ms,
         .body = strdup(body),
         .body_size = strlen(body),
     };

@@ -18,6 +18,7 @@ struct fake_answer {
     const char *body;      /* NULL: empty */
     int64_t retry_after_s; /* plus 1, so that 0 is none */
     const char *should_retry;
+    int64_t took_ms;
     const char *request_id;
     const char *location;
     const char *content_type;

@@ -270,7 +270,7 @@ static void a_list_that_is_impatient_or_ahead_takes_later_for_an_answer(
         }
     assert_int_equal(now_ms, start);
 
-    /* All else as for others. */
+    /* All else as for others, if somebody waits. */
     SCRIPT({.status = 500}, {.silence = ECONNREFUSED}, {.status = 429});
     assert_int_equal(list_as(queries[0], &err), -EBUSY);
     assert_int_equal(fake_http_count(), 3);
@@ -279,6 +279,43 @@ static void a_list_that_is_impatient_or_ahead_takes_later_for_an_answer(
     assert_int_equal(fake_http_count(), 3);
     assert_false(fake_http_request(1)->is_ahead);
     assert_false(fake_http_request(1)->is_impatient);
+}
+
+static void a_list_that_nobody_waits_for_is_tried_once(void **state)
+{
+    static const struct fake_answer answers[] = {
+        {.status = 500},
+        {.status = 408},
+        {.status = 502, .should_retry = "true"},
+        {.silence = ECONNREFUSED, .fate = VF_HTTP_NOT_SENT},
+        {.silence = EREMOTEIO, .fate = VF_HTTP_UNKNOWN},
+    };
+    const struct vf_list_query query = {.is_ahead = true};
+
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        fake_http_script(&answers[i], 1);
+        assert_true(list_as(query, NULL) < 0);
+    }
+}
+
+static void take_900_ms(unsigned number)
+{
+    now_ms += 900;
+}
+
+/* Waits of the engine are none of what it took, nor are pauses. */
+static void a_page_took_what_its_last_attempt_took(void **state)
+{
+    struct vf_page page;
+
+    SCRIPT({.status = 503, .took_ms = 500},
+           {.status = 429, .retry_after_s = 1 + 2, .took_ms = 5},
+           {.status = 200, .took_ms = 70, .body = "{\"data\": []}"});
+    fake_http_hook = take_900_ms;
+    assert_int_equal(list_vaults(VF_LIST_ACTIVE, NULL, &page, NULL), 0);
+    assert_int_equal(fake_http_count(), 3);
+    assert_int_equal(page.took_ms, 70);
+    vf_page_done(&page);
 }
 
 /* The engine did not send it, and will not for as long as there is time. */
@@ -334,6 +371,8 @@ int main(void)
         TEST(a_deletion_is_repeated_until_the_thing_is_gone),
         TEST(W_idempotent_an_old_key_stays_whatever_is_answered),
         TEST(a_list_that_is_impatient_or_ahead_takes_later_for_an_answer),
+        TEST(a_list_that_nobody_waits_for_is_tried_once),
+        TEST(a_page_took_what_its_last_attempt_took),
         TEST(what_is_held_is_not_tried_again),
         TEST(a_pause_ends_when_the_api_is_shut_down),
     };

@@ -118,9 +118,6 @@ static void nothing_is_struck_out_of_an_innocent_text(void **state)
     assert_string_equal(redact("", "ghp_0123456789abcdef"), "");
 }
 
-/* However a secret lies across the end of what is looked at: nothing of it gets
- * through. The secrets before it shrink to marks, which brings that end into
- * the copy. */
 /* Text that the sieve passes over is never looked at again. */
 static void the_sieve_sees_a_secret_wherever_it_stands(void **state)
 {
@@ -159,6 +156,9 @@ static void a_text_without_secrets_in_flight_is_passed_over(void **state)
     assert_false(vf_sieve_may_have(&sieve, "", 0));
 }
 
+/* However a secret lies across the end of what is looked at: nothing of it gets
+ * through. The secrets before it shrink to marks, which brings that end into
+ * the copy. */
 static void a_secret_at_the_cut_does_not_get_through(void **state)
 {
     const char *secret = "S0123456789ABCDEFGHIJKLMNOPQRSTUV";
@@ -195,6 +195,31 @@ static void a_long_text_is_cut_at_a_character(void **state)
     }
 }
 
+/* What is left of a reply that was cut. Nothing stands behind it: a sanitizer
+ * watches whoever looks there. */
+static void a_string_that_is_cut_is_cleaned_to_its_last_byte(void **state)
+{
+    static const char sent[] = "{\"url\":\"at ghp_0123456789\"}";
+    static const char cut[] = "{\"url\":\"at ghp_0123456789";
+    size_t size = strlen(cut), clean_size = 0;
+    struct vf_secret *secret, *body;
+    char *clean = NULL, *text = malloc(size);
+
+    assert_non_null(text);
+    memcpy(text, cut, size);
+    assert_int_equal(vf_secret_from("ghp_0123456789", 14, &secret, NULL), 0);
+    assert_int_equal(vf_secret_from(sent, strlen(sent), &body, NULL), 0);
+    const struct vf_in_flight in_flight = {.token = secret, .body = body};
+    assert_int_equal(
+        vf_redact_json(text, size, &in_flight, &clean, &clean_size), 0);
+    assert_int_equal(clean_size, strlen("{\"url\":\"at [...]"));
+    assert_memory_equal(clean, "{\"url\":\"at [...]", clean_size);
+    free(clean);
+    free(text);
+    vf_secret_unref(body);
+    vf_secret_unref(secret);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +232,7 @@ int main(void)
         cmocka_unit_test(a_text_without_secrets_in_flight_is_passed_over),
         cmocka_unit_test(a_secret_at_the_cut_does_not_get_through),
         cmocka_unit_test(a_long_text_is_cut_at_a_character),
+        cmocka_unit_test(a_string_that_is_cut_is_cleaned_to_its_last_byte),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -297,7 +297,7 @@ static void spare_turns_are_one_a_group_and_have_an_end(void **state)
     static const struct {
         unsigned concurrency;
         unsigned in_flight;
-    } limits[] = {{2, 6}, {24, 30}};
+    } limits[] = {{2, 3}, {24, 30}};
     struct asker askers[48];
 
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {

@@ -18,20 +18,19 @@ static void one(struct vf_http_turns *turns, enum vf_http_verdict verdict)
 static void the_limit_halves_once_for_all_in_flight_together(void **state)
 {
     struct vf_http_turns turns;
-    unsigned generations[16];
+    struct vf_http_turn turn[16];
 
     vf_http_turns_init(&turns, 16);
     for (unsigned i = 0; i < 16; i++)
-        generations[i] = vf_http_turns_begin(&turns, false, false);
+        turn[i] = vf_http_turns_begin(&turns, false, false);
     for (unsigned i = 0; i < 15; i++)
-        vf_http_turns_end(&turns, generations[i], VF_HTTP_TOO_MUCH);
+        vf_http_turns_end(&turns, turn[i], VF_HTTP_TOO_MUCH);
     assert_int_equal(turns.limit, 8);
 
     /* One that began later says something new, the last of before does not. */
-    unsigned later = vf_http_turns_begin(&turns, false, false);
-    vf_http_turns_end(&turns, later, VF_HTTP_TOO_MUCH);
+    one(&turns, VF_HTTP_TOO_MUCH);
     assert_int_equal(turns.limit, 4);
-    vf_http_turns_end(&turns, generations[15], VF_HTTP_TOO_MUCH);
+    vf_http_turns_end(&turns, turn[15], VF_HTTP_TOO_MUCH);
     assert_int_equal(turns.limit, 4);
     assert_int_equal(turns.active, 0);
 }
@@ -70,7 +69,7 @@ static void it_takes_as_many_successes_as_the_limit_to_grow_by_one(void **state)
 static void successes_from_before_it_shrank_do_not_count(void **state)
 {
     struct vf_http_turns turns;
-    unsigned before[3];
+    struct vf_http_turn before[3];
 
     vf_http_turns_init(&turns, 4);
     for (unsigned i = 0; i < 3; i++)
@@ -85,7 +84,7 @@ static void spare_turns_shrink_with_the_limit_but_for_one(void **state)
 {
     static const struct {
         unsigned concurrency, halvings, spare;
-    } cases[] = {{1, 0, 4},  {2, 0, 4},  {16, 0, 4},  {16, 1, 2},
+    } cases[] = {{1, 0, 1},  {4, 0, 1},  {8, 0, 2},   {16, 0, 4}, {16, 1, 2},
                  {16, 2, 1}, {16, 4, 1}, {64, 0, 16}, {64, 2, 4}};
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -103,6 +102,26 @@ static void spare_turns_shrink_with_the_limit_but_for_one(void **state)
             (void)vf_http_turns_begin(&turns, false, false);
         }
         assert_false(vf_http_turns_are_spare(&turns));
+    }
+}
+
+/* Groups that are busy above the limit do not take it from the others. */
+static void what_a_turn_of_the_limit_leaves_is_free_for_anybody(void **state)
+{
+    struct vf_http_turns turns;
+
+    vf_http_turns_init(&turns, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        struct vf_http_turn first = vf_http_turns_begin(&turns, false, false);
+        struct vf_http_turn above = vf_http_turns_begin(&turns, false, false);
+
+        assert_false(first.is_spare);
+        assert_true(above.is_spare);
+        vf_http_turns_end(&turns, first, VF_HTTP_GOES_WELL);
+        assert_true(vf_http_turns_are_free(&turns));
+        assert_false(vf_http_turns_are_spare(&turns));
+        vf_http_turns_end(&turns, above, VF_HTTP_GOES_WELL);
+        assert_true(vf_http_turns_are_spare(&turns));
     }
 }
 
@@ -125,19 +144,16 @@ static void every_fourth_turn_is_for_one_who_is_ahead(void **state)
 /* The clock begins anywhere. */
 #define NOW INT64_C(1000)
 
-static void only_429_and_503_that_say_how_long_hold(void **state)
+static void only_a_429_that_says_how_long_holds(void **state)
 {
     static const struct {
         int status;
         int64_t retry_after_ms, left_ms;
     } cases[] = {
-        {429, 3000, 3000},
-        {503, 1, 1},
-        {429, -1, 0},
-        {503, 0, 0},
-        {500, 3000, 0},
-        {200, 3000, 0},
-        {429, 86400000, VF_HTTP_HOLD_MAX_MS},
+        {429, 3000, 3000}, {429, 1, 1},
+        {429, -1, 0},      {429, 0, 0},
+        {503, 3000, 0},    {500, 3000, 0},
+        {200, 3000, 0},    {429, 86400000, VF_HTTP_HOLD_MAX_MS},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -182,8 +198,9 @@ int main(void)
             it_takes_as_many_successes_as_the_limit_to_grow_by_one),
         cmocka_unit_test(successes_from_before_it_shrank_do_not_count),
         cmocka_unit_test(spare_turns_shrink_with_the_limit_but_for_one),
+        cmocka_unit_test(what_a_turn_of_the_limit_leaves_is_free_for_anybody),
         cmocka_unit_test(every_fourth_turn_is_for_one_who_is_ahead),
-        cmocka_unit_test(only_429_and_503_that_say_how_long_hold),
+        cmocka_unit_test(only_a_429_that_says_how_long_holds),
         cmocka_unit_test(a_hold_may_become_longer_but_not_shorter),
     };
 
