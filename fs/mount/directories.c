@@ -19,6 +19,8 @@ void mount_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     }
     mount_end(&request);
     fi->fh = (uint64_t)(uintptr_t)snapshot;
+    fi->cache_readdir = vf_snapshot_is_cacheable(snapshot);
+    fi->keep_cache = vf_snapshot_is_unchanged(snapshot);
     if (fuse_reply_open(req, fi) < 0)
         vf_snapshot_free(request.tree, snapshot);
 }
@@ -26,7 +28,8 @@ void mount_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 /* Entries 0 and 1 are "." and ".."; then the snapshot's. */
 #define DOTS 2
 
-struct listing_buffer {
+struct listing_reply {
+    fuse_req_t req;
     char *data;
     size_t size;
     size_t capacity;
@@ -34,70 +37,71 @@ struct listing_buffer {
 };
 
 /* False when it does not fit. */
-static bool put_entry(fuse_req_t req, struct listing_buffer *out,
-                      const char *name, const struct fuse_entry_param *param,
-                      off_t next)
+static bool put_entry(struct listing_reply *out, const char *name,
+                      const struct fuse_entry_param *param, off_t next)
 {
     size_t left = out->capacity - out->size;
     char *at = out->data + out->size;
     size_t size;
 
     if (out->is_plus)
-        size = fuse_add_direntry_plus(req, at, left, name, param, next);
+        size = fuse_add_direntry_plus(out->req, at, left, name, param, next);
     else
-        size = fuse_add_direntry(req, at, left, name, &param->attr, next);
+        size = fuse_add_direntry(out->req, at, left, name, &param->attr, next);
     if (size > left)
         return false;
     out->size += size;
     return true;
 }
 
-static bool put_dot(fuse_req_t req, struct listing_buffer *out, off_t index,
-                    fuse_ino_t ino)
+static bool put_dot(struct listing_reply *out, off_t index, fuse_ino_t ino)
 {
     struct fuse_entry_param param = {0}; /* ino 0: not a lookup */
 
     param.attr.st_ino = ino;
     param.attr.st_mode = S_IFDIR;
-    return put_entry(req, out, index == 0 ? "." : "..", &param, index + 1);
+    return put_entry(out, index == 0 ? "." : "..", &param, index + 1);
 }
 
-static bool put_node(fuse_req_t req, struct listing_buffer *out, off_t index,
-                     const struct vf_snapshot *snapshot)
+static bool put_node(void *context, const char *name,
+                     const struct vf_entry *entry, size_t next)
 {
-    struct vf_tree *tree = mount_tree(req);
-    size_t at = (size_t)(index - DOTS);
-    const char *name = vf_snapshot_name(snapshot, at);
-    struct vf_entry entry;
+    struct listing_reply *out = context;
+    const struct fuse_entry_param param =
+        mount_entry_param(mount_tree(out->req), entry);
 
-    if (name == NULL)
-        return false;
-    vf_snapshot_entry(tree, snapshot, at, out->is_plus, &entry);
-    const struct fuse_entry_param param = mount_entry_param(tree, &entry);
-    if (put_entry(req, out, name, &param, index + 1))
-        return true;
-    if (out->is_plus)
-        vf_tree_forget(tree, entry.node, 1);
-    return false;
+    return put_entry(out, name, &param, (off_t)next + DOTS);
+}
+
+static int fill_reply(struct listing_reply *out, fuse_ino_t ino, off_t offset,
+                      const struct vf_snapshot *snapshot)
+{
+    for (; offset < DOTS; offset++)
+        if (!put_dot(out, offset, ino))
+            return 0;
+    return vf_snapshot_read(mount_tree(out->req), snapshot,
+                            (size_t)(offset - DOTS), out->is_plus, put_node,
+                            out);
 }
 
 static void reply_listing(fuse_req_t req, fuse_ino_t ino, size_t size,
                           off_t offset, const struct fuse_file_info *fi,
                           bool is_plus)
 {
-    const struct vf_snapshot *snapshot =
-        (const struct vf_snapshot *)(uintptr_t)fi->fh;
-    struct listing_buffer out = {
-        .data = malloc(size), .capacity = size, .is_plus = is_plus};
+    struct listing_reply out = {
+        .req = req, .data = malloc(size), .capacity = size, .is_plus = is_plus};
 
-    if (out.data == NULL) {
-        (void)fuse_reply_err(req, ENOMEM);
-        return;
-    }
-    for (bool fits = true; fits; offset++)
-        fits = offset < DOTS ? put_dot(req, &out, offset, ino)
-                             : put_node(req, &out, offset, snapshot);
-    (void)fuse_reply_buf(req, out.data, out.size);
+    if (offset == 0)
+        vf_tree_lapse(mount_tree(req), mount_node(req, ino));
+    int result =
+        out.data == NULL
+            ? -ENOMEM
+            : fill_reply(&out, ino, offset,
+                         (const struct vf_snapshot *)(uintptr_t)fi->fh);
+    if (result < 0)
+        (void)fuse_reply_err(req, -result);
+    else
+        (void)fuse_reply_buf(req, out.data, out.size);
     free(out.data);
 }
 

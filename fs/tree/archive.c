@@ -139,7 +139,7 @@ static void close_vault(struct vf_tree *tree, struct vf_node *vault)
 {
     vf_listing_unbury(vault->listing);
     if (vault->listing->info != NULL)
-        vault->listing->info->is_hidden = false;
+        vf_node_set_hidden(vault->listing->info, false);
     vf_node_drop_aside(tree, &vault->listing->archive);
     vf_listing_expire(tree, vault); /* it shows all that it holds from now on */
 }

@@ -59,7 +59,9 @@ int64_t vf_node_expires_ms(const struct vf_node *node)
 
 bool vf_node_is_expired_draft(const struct vf_node *node)
 {
-    return vf_node_expires_ms(node) <= vf_clock_boottime_ms();
+    int64_t expires_ms = vf_node_expires_ms(node);
+
+    return expires_ms != INT64_MAX && expires_ms <= vf_clock_boottime_ms();
 }
 
 /* Nobody above has anything of a node yet that only its name refers to. */

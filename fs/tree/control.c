@@ -254,19 +254,21 @@ int vf_control_open(struct vf_tree *tree, struct vf_node *node, int flags,
 
 bool vf_file_is_live(const struct vf_file *file)
 {
-    return file->node->kind == VF_NODE_CONTROL;
+    return file->is_live;
 }
 
 int vf_tree_touch(struct vf_tree *tree, struct vf_node *node,
                   struct vf_error *err)
 {
-    if (node->kind != VF_NODE_CONTROL)
-        return vf_tree_check_writable(tree, err);
+    int result = 0;
+
     pthread_mutex_lock(&tree->lock);
-    if (is_refresh(node))
+    if (node->kind != VF_NODE_CONTROL)
+        result = vf_tree_check_writable(tree, err);
+    else if (is_refresh(node))
         vf_refresh_all(tree);
     pthread_mutex_unlock(&tree->lock);
-    return 0;
+    return result;
 }
 
 /* --- Counting --- */
@@ -292,6 +294,8 @@ void vf_control_count(struct vf_tree *tree, struct vf_tree_stats *ret)
         .is_degraded = tree->is_degraded,
         .lookups_cached = tree->lookups_cached,
         .listings_fetched = tree->listings_fetched,
+        .listings_ahead = tree->listings_ahead,
+        .ahead_unused = tree->ahead_unused,
         .unknown_outcomes = vf_journal_count(tree->options.journal),
     };
     for (const struct vf_node *node = tree->nodes; node != NULL;

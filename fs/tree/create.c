@@ -63,7 +63,7 @@ static int collect_known(const struct vf_node *directory, struct known *ret)
 {
     const struct vf_listing *listing = directory->listing;
     const struct vf_tombstone *stone;
-    size_t count = listing->count + 1;
+    size_t count = listing->by_name.count + 1;
 
     for (stone = listing->tombstones; stone != NULL; stone = stone->next)
         count++;

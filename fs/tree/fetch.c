@@ -4,23 +4,26 @@
  *
  * A listing is fetched by one job however many callers want it, and is taken as
  * true for ttl, or for ten times what it took to fetch if that is longer, so
- * that a walk never outlives its own listings.
+ * that a walk never outlives its own listings. What was waited because the
+ * service wanted to be left alone, or had failed before, is not in that.
+ *
+ * Who removes a vault has to know that it is empty, and the kernel lets nobody
+ * change the root meanwhile: of many who remove one each, all would wait for
+ * two requests of every other. So when the last credential goes and somebody
+ * has the vault open, as who empties it to remove it has, its listing is asked
+ * for at once, and one that was asked for since then, and came a moment ago,
+ * is as good as one that is asked for now.
  *
  * A fetch is bounded though each page has a deadline of its own: a service that
  * goes on saying "more" and bringing nothing new is not believed (a page or two
  * may be empty where it leaves out what was not asked for), and a fetch that
  * nobody waits for any more stops behind the page under way.
- *
- * While the service cannot be reached, only the first look waits for that to
- * show. Those after it are served what was listed before, for stale_if_error,
- * and have one fetch at a time find out in the background whether the service
- * is back.
  */
 #include "control.h"
 #include "internal.h"
+#include "pages.h"
 
 #include <errno.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,110 +31,33 @@
 #include "vaultfs/journal.h"
 
 #define LIFE_PER_FETCH 10
-#define PAGES_MAX 10000
-#define IDLE_PAGES_MAX 10
+#define MOMENT_MS 1000
 
 struct fetch_job {
     struct vf_job job;
     enum vf_list which;
-    struct vf_page page; /* all pages in one */
-    size_t capacity;
-    unsigned pages;
-    unsigned idle_pages; /* in a row, that brought nothing new */
-    void *ids;        /* tsearch(3) tree of what pages brought, while more is */
-    size_t noted;     /* to come; how many objects are in it */
-    bool is_started;  /* the first page is here */
-    bool is_left;     /* who waited for it has left */
-    int64_t began_ms; /* CLOCK_BOOTTIME */
-    int64_t age_ms;   /* of the first page, when the fetch began */
+    struct vf_pages pages;
+    bool is_started;   /* the first page is here */
+    bool is_left;      /* who waited for it has left */
+    bool is_ahead;     /* it was started for nobody, */
+    bool is_joined;    /* but somebody came */
+    bool is_flying;    /* and counted in ahead_flights */
+    bool is_unasked;   /* nobody waits for the page under way */
+    bool is_impatient; /* what was listed before can be served instead */
+    int64_t age_ms;    /* of the first page, when the fetch began */
 };
 
 /* --- Pages --- */
-
-/* Move a page's objects behind those that are here. */
-static int gather(struct fetch_job *fetch, struct vf_page *page)
-{
-    size_t count = fetch->page.count + page->count;
-
-    if (count > fetch->capacity) {
-        size_t capacity =
-            count > 2 * fetch->capacity ? count : 2 * fetch->capacity;
-        struct vf_object *objects =
-            reallocarray(fetch->page.objects, capacity, sizeof(*objects));
-
-        if (objects == NULL)
-            return -ENOMEM;
-        fetch->page.objects = objects;
-        fetch->capacity = capacity;
-    }
-    if (page->count > 0)
-        memcpy(fetch->page.objects + fetch->page.count, page->objects,
-               page->count * sizeof(*page->objects));
-    fetch->page.count = count;
-    page->count = 0; /* moved */
-    free(fetch->page.next);
-    fetch->page.next = page->next;
-    page->next = NULL;
-    vf_page_done(page);
-    return 0;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
-/* Note the ids that are not noted yet; whether one is new to this fetch. */
-static int note_ids(struct fetch_job *fetch, bool *ret_is_new)
-{
-    bool is_new = false;
-
-    for (; fetch->noted < fetch->page.count; fetch->noted++) {
-        const char *id = fetch->page.objects[fetch->noted].id;
-
-        if (tfind(id, &fetch->ids, compare_ids) != NULL)
-            continue;
-        char *copy = strdup(id);
-        if (copy == NULL || tsearch(copy, &fetch->ids, compare_ids) == NULL) {
-            free(copy);
-            return -ENOMEM;
-        }
-        is_new = true;
-    }
-    *ret_is_new = is_new;
-    return 0;
-}
-
-/* A service that counts wrong, or ignores cursors, says "more" for ever. */
-static int check_progress(struct fetch_job *fetch)
-{
-    bool is_new;
-
-    fetch->pages++;
-    if (fetch->page.next == NULL)
-        return 0;
-    if (note_ids(fetch, &is_new) < 0)
-        return vf_error_set(&fetch->job.error, ENOMEM, "no memory to list");
-    fetch->idle_pages = is_new ? 0 : fetch->idle_pages + 1;
-    if (fetch->idle_pages == IDLE_PAGES_MAX)
-        return vf_error_set(&fetch->job.error, EBADMSG,
-                            "the list does not end: %d pages brought nothing "
-                            "new",
-                            IDLE_PAGES_MAX);
-    if (fetch->pages == PAGES_MAX)
-        return vf_error_set(&fetch->job.error, EBADMSG,
-                            "the list does not end: page %d is not the last",
-                            PAGES_MAX);
-    return 0;
-}
 
 static int fetch_page(struct vf_tree *tree, struct fetch_job *fetch)
 {
     const struct vf_service *service = &tree->options.service;
     const struct vf_node *directory = fetch->job.directory;
     const struct vf_list_query query = {.which = fetch->which,
-                                        .cursor = fetch->page.next,
-                                        .deadline_ms = vf_deadline(tree)};
+                                        .cursor = fetch->pages.all.next,
+                                        .deadline_ms = vf_deadline(tree),
+                                        .is_ahead = fetch->is_unasked,
+                                        .is_impatient = fetch->is_impatient};
     struct vf_page page;
     int result;
 
@@ -142,11 +68,8 @@ static int fetch_page(struct vf_tree *tree, struct fetch_job *fetch)
         result = service->ops->list_credentials(
             service->self, vf_node_vault_id(directory), &query, &page,
             &fetch->job.error);
-    if (result == 0 && gather(fetch, &page) < 0) {
-        vf_page_done(&page);
-        result = vf_error_set(&fetch->job.error, ENOMEM, "no memory to list");
-    }
-    return result == 0 ? check_progress(fetch) : result;
+    return result == 0 ? vf_pages_add(&fetch->pages, &page, &fetch->job.error)
+                       : result;
 }
 
 /* Between two pages: is it still wanted? If not, whoever comes from now on has
@@ -159,6 +82,7 @@ static int go_on(struct vf_tree *tree, struct fetch_job *fetch)
     bool is_wanted = !fetch->is_left || fetch->job.waiters > 0;
     if (!is_wanted)
         listing->fetch = NULL;
+    fetch->is_unasked = fetch->is_ahead && fetch->job.waiters == 0;
     pthread_mutex_unlock(&tree->lock);
     return is_wanted ? 0
                      : vf_error_set(&fetch->job.error, ECANCELED,
@@ -176,22 +100,22 @@ static enum vf_list list_for(const struct vf_node *directory)
 }
 
 /* The page that proved the token is as good as one fetched now, once; but its
- * life began then, and what passed since is not what it took to fetch. */
+ * life began then. */
 static int prepare_fetch(struct vf_tree *tree, struct vf_job *job)
 {
     struct fetch_job *fetch = (struct fetch_job *)job;
     int64_t now = vf_clock_boottime_ms();
 
-    fetch->began_ms = now;
     fetch->which = list_for(job->directory);
+    fetch->is_unasked = fetch->is_ahead && job->waiters == 0;
     if (job->directory->kind != VF_NODE_ROOT || !tree->is_probed)
         return 0;
     tree->is_probed = false;
     if (now - tree->probed_ms < tree->options.ttl_ms &&
         job->directory->listing->expired_at == 0) {
         fetch->age_ms = now - tree->probed_ms;
-        fetch->page = tree->probe;
-        fetch->capacity = fetch->page.count;
+        fetch->pages.all = tree->probe;
+        fetch->pages.capacity = tree->probe.count;
         fetch->is_started = true;
     } else {
         vf_page_done(&tree->probe);
@@ -207,7 +131,7 @@ static int run_fetch(struct vf_tree *tree, struct vf_job *job)
 
     if (!fetch->is_started)
         result = fetch_page(tree, fetch);
-    while (result == 0 && fetch->page.next != NULL) {
+    while (result == 0 && fetch->pages.all.next != NULL) {
         result = go_on(tree, fetch);
         if (result == 0)
             result = fetch_page(tree, fetch);
@@ -220,7 +144,7 @@ static void set_life(struct vf_tree *tree, struct vf_node *directory,
 {
     struct vf_listing *listing = directory->listing;
     int64_t now = vf_clock_boottime_ms();
-    int64_t life = LIFE_PER_FETCH * (now - fetch->began_ms);
+    int64_t life = LIFE_PER_FETCH * fetch->pages.all.took_ms;
 
     if (life < tree->options.ttl_ms)
         life = tree->options.ttl_ms;
@@ -231,19 +155,18 @@ static void set_life(struct vf_tree *tree, struct vf_node *directory,
                               : now + life - fetch->age_ms;
 }
 
-/* Nothing answered, as against an answer that we do not like. */
-static bool is_outage(int code)
+/* A request that nobody waits for, or that need not succeed, is not tried as
+ * long as others are. One without an answer by its deadline was. */
+static bool is_cut_short(const struct fetch_job *fetch)
 {
-    return code == ETIMEDOUT || code == ECONNREFUSED || code == EHOSTUNREACH ||
-           code == EREMOTEIO;
-}
+    int code = -fetch->job.result;
+    bool is_busy = code == EBUSY || code == EREMOTEIO;
 
-static bool may_serve_stale(const struct vf_tree *tree,
-                            const struct vf_listing *listing)
-{
-    return listing->is_down && listing->is_known &&
-           vf_clock_boottime_ms() - listing->fetched_ms <
-               tree->options.stale_if_error_ms;
+    if (fetch->is_unasked && code == ETIMEDOUT)
+        return fetch->job.error.http_status != 0;
+    if (fetch->is_unasked)
+        return vf_listing_is_outage(code) || code == EBADMSG;
+    return fetch->is_impatient && is_busy;
 }
 
 /* The vault that a directory shows the credentials of, or NULL. */
@@ -260,9 +183,59 @@ static void settle_seen(struct vf_tree *tree, const struct fetch_job *fetch)
 {
     if (fetch->job.directory->kind != VF_NODE_ROOT)
         return;
-    for (size_t i = 0; i < fetch->page.count; i++)
+    for (size_t i = 0; i < fetch->pages.all.count; i++)
         vf_journal_settle(tree->options.journal, "",
-                          fetch->page.objects[i].name);
+                          fetch->pages.all.objects[i].name);
+}
+
+/* It was fetched ahead and failed, and who waited for it, if anybody, is to ask
+ * again. */
+static bool is_nobodys(const struct fetch_job *fetch)
+{
+    return fetch->job.result < 0 && fetch->is_ahead &&
+           (fetch->job.waiters == 0 || is_cut_short(fetch));
+}
+
+static void note_health(struct vf_tree *tree, const struct fetch_job *fetch)
+{
+    struct vf_listing *listing = fetch->job.directory->listing;
+
+    if (fetch->job.result == 0)
+        tree->ahead_failures = 0;
+    else
+        tree->ahead_failures += fetch->is_ahead;
+    if (is_nobodys(fetch))
+        return;
+    listing->is_down = vf_listing_is_outage(-fetch->job.result);
+    tree->is_degraded = listing->is_down;
+}
+
+static void note_fetched(struct vf_tree *tree, const struct fetch_job *fetch)
+{
+    struct vf_node *directory = fetch->job.directory;
+
+    tree->listings_fetched++;
+    tree->listings_ahead += fetch->is_ahead;
+    directory->listing->is_ahead = fetch->is_ahead && !fetch->is_joined;
+    tree->ahead_unused += directory->listing->is_ahead;
+    if (vf_node_holds_vaults(directory))
+        vf_ahead_forget(tree, directory);
+}
+
+/* It is in nobody's way any more. */
+static void land(struct fetch_job *fetch)
+{
+    if (fetch->is_flying)
+        fetch->job.tree->ahead_flights--;
+    fetch->is_flying = false;
+}
+
+/* vf_listing_shrunk() asked for it, and nobody has come yet: that the vault is
+ * gone is for who removes it to find, whom it does not fail. */
+static bool is_for_removal(const struct fetch_job *fetch)
+{
+    return is_nobodys(fetch) &&
+           fetch->job.directory->listing->tombstones != NULL;
 }
 
 static void apply_fetch(struct vf_tree *tree, struct vf_job *job)
@@ -271,11 +244,11 @@ static void apply_fetch(struct vf_tree *tree, struct vf_job *job)
     struct vf_node *directory = job->directory;
     struct vf_listing *listing = directory->listing;
 
+    land(fetch);
     if (listing->fetch != job)
         return; /* nobody waited any more */
     listing->fetch = NULL;
-    listing->is_down = is_outage(-job->result);
-    tree->is_degraded = listing->is_down;
+    note_health(tree, fetch);
     if (!directory->is_linked)
         return;
     if (fetch->which != list_for(directory)) { /* archived meanwhile */
@@ -283,9 +256,9 @@ static void apply_fetch(struct vf_tree *tree, struct vf_job *job)
         return;
     }
     if (job->result == 0) {
-        job->result = vf_listing_reconcile(tree, directory, &fetch->page,
+        job->result = vf_listing_reconcile(tree, directory, &fetch->pages.all,
                                            job->started_at);
-        tree->listings_fetched++;
+        note_fetched(tree, fetch);
         if (job->result < 0) {
             (void)vf_error_set(&job->error, ENOMEM, "no memory to list");
             return;
@@ -293,8 +266,9 @@ static void apply_fetch(struct vf_tree *tree, struct vf_job *job)
         set_life(tree, directory, fetch);
         settle_seen(tree, fetch);
     } else if (job->result == -ENOENT && vault_of(directory) != NULL) {
-        vf_node_unlink(tree, vault_of(directory));
-    } else if (may_serve_stale(tree, listing)) {
+        if (!is_for_removal(fetch))
+            vf_node_unlink(tree, vault_of(directory));
+    } else if (!is_nobodys(fetch) && vf_listing_may_be_shown(tree, listing)) {
         /* Not every look is to ask again. */
         listing->expires_ms = vf_clock_boottime_ms() + tree->options.ttl_ms;
         job->is_abandoned = true; /* those who wait will not be told */
@@ -308,8 +282,8 @@ static void destroy_fetch(struct vf_job *job)
 
     if (listing->fetch == job) /* it could not run: apply_fetch() did not */
         listing->fetch = NULL;
-    tdestroy(fetch->ids, free);
-    vf_page_done(&fetch->page);
+    land(fetch);
+    vf_pages_done(&fetch->pages);
 }
 
 static const struct vf_job_kind fetch_kind = {
@@ -320,15 +294,25 @@ static const struct vf_job_kind fetch_kind = {
     .destroy = destroy_fetch,
 };
 
+/* Who waits for it. */
+enum purpose { FETCH_LOOK, FETCH_NEW, FETCH_AHEAD };
+
 /* The reference is the caller's. NULL: no memory. */
 static struct vf_job *start_fetch(struct vf_tree *tree,
-                                  struct vf_node *directory)
+                                  struct vf_node *directory,
+                                  enum purpose purpose)
 {
     struct vf_job *job = vf_job_new(tree, &fetch_kind, sizeof(struct fetch_job),
                                     directory, NULL);
+    struct fetch_job *fetch = (struct fetch_job *)job;
 
     if (job == NULL)
         return NULL;
+    fetch->is_ahead = purpose == FETCH_AHEAD;
+    fetch->is_flying = fetch->is_ahead;
+    tree->ahead_flights += fetch->is_flying;
+    fetch->is_impatient = purpose != FETCH_NEW &&
+                          vf_listing_is_worth_showing(tree, directory->listing);
     directory->listing->fetch = job;
     vf_job_start(tree, job);
     return job;
@@ -344,12 +328,23 @@ static struct vf_job *join_fetch(const struct vf_listing *listing)
     return listing->fetch;
 }
 
-/* --- Looking --- */
-
-bool vf_listing_is_fresh(const struct vf_listing *listing)
+void vf_listing_fetch_ahead(struct vf_tree *tree, struct vf_node *vault)
 {
-    return listing->is_known && vf_clock_boottime_ms() < listing->expires_ms;
+    vf_job_unref(start_fetch(tree, vault, FETCH_AHEAD));
 }
+
+void vf_listing_shrunk(struct vf_tree *tree, struct vf_node *vault)
+{
+    struct vf_listing *listing = vault->listing;
+
+    vf_ahead_use(tree, listing);
+    if (listing->fetch != NULL) /* it began before that */
+        ((struct fetch_job *)listing->fetch)->is_joined = true;
+    else if (listing->snapshots != NULL && vf_node_is_empty_directory(vault))
+        vf_listing_fetch_ahead(tree, vault);
+}
+
+/* --- Looking --- */
 
 /* Find out in the background whether the service is back. */
 static int probe(struct vf_tree *tree, struct vf_node *directory,
@@ -358,21 +353,78 @@ static int probe(struct vf_tree *tree, struct vf_node *directory,
     struct vf_job *fetch = join_fetch(directory->listing);
 
     if (fetch == NULL)
-        fetch = start_fetch(tree, directory);
+        fetch = start_fetch(tree, directory, FETCH_LOOK);
     if (fetch == NULL)
         return vf_error_set(err, ENOMEM, "no memory to list");
     vf_job_unref(fetch);
     return 0;
 }
 
+/* What vf_listing_shrunk() asked for is here. */
+static bool has_come(const struct vf_listing *listing)
+{
+    return listing->is_ahead && listing->tombstones != NULL &&
+           vf_listing_is_fresh(listing) &&
+           vf_clock_boottime_ms() - listing->fetched_ms < MOMENT_MS;
+}
+
+/* What began before this is too old for who wants a new one. */
+static uint64_t begin_of_new(struct vf_tree *tree,
+                             const struct vf_listing *listing)
+{
+    const struct fetch_job *fetch = (const struct fetch_job *)listing->fetch;
+
+    if (fetch == NULL || !fetch->is_ahead || listing->tombstones == NULL)
+        return ++tree->changes;
+    uint64_t removed_at = listing->tombstones->changed_at;
+    return removed_at > listing->expired_at ? removed_at : listing->expired_at;
+}
+
 static int wait_for_fetch(struct vf_tree *tree, struct vf_job *job,
                           struct vf_caller *caller)
 {
-    int result = vf_job_wait(tree, job, caller);
+    struct fetch_job *fetch = (struct fetch_job *)job;
 
-    if (result < 0)
-        ((struct fetch_job *)job)->is_left = true;
+    fetch->is_joined = true;
+    int result = vf_job_wait(tree, job, caller);
+    if (result < 0 && !fetch->is_ahead)
+        fetch->is_left = true;
     return result;
+}
+
+/* A listing whose fetch did not begin before since. */
+static int fetch_since(struct vf_tree *tree, struct vf_node *directory,
+                       bool wants_new, uint64_t since, struct vf_caller *caller,
+                       struct vf_error *err)
+{
+    struct vf_listing *listing = directory->listing;
+
+    while (directory->is_linked) {
+        struct vf_job *fetch = join_fetch(listing);
+        bool is_own = fetch == NULL;
+
+        if (is_own)
+            fetch = start_fetch(tree, directory,
+                                wants_new ? FETCH_NEW : FETCH_LOOK);
+        if (fetch == NULL)
+            return vf_error_set(err, ENOMEM, "no memory to list");
+        int result = wait_for_fetch(tree, fetch, caller);
+        bool is_useless = result == 0 && !is_own && fetch->started_at < since;
+        if (result == 0 && !is_useless) {
+            result = fetch->result;
+            if (result < 0 && !wants_new &&
+                vf_listing_may_be_shown(tree, listing))
+                result = 0;
+            else if (is_cut_short((const struct fetch_job *)fetch))
+                is_useless = true;
+            else if (result < 0 && err != NULL)
+                *err = fetch->error;
+        }
+        vf_job_unref(fetch);
+        if (!is_useless)
+            return result;
+    }
+    return -ENOENT;
 }
 
 int vf_listing_ensure(struct vf_tree *tree, struct vf_node *directory,
@@ -389,60 +441,14 @@ int vf_listing_ensure(struct vf_tree *tree, struct vf_node *directory,
         tree->lookups_cached++;
         return 0;
     }
-    /* What began before this is too old. */
-    uint64_t since = wants_new ? ++tree->changes : listing->expired_at;
-    if (!wants_new && may_serve_stale(tree, listing))
-        return probe(tree, directory, err);
-    while (directory->is_linked) {
-        struct vf_job *fetch = join_fetch(listing);
-        bool is_own = fetch == NULL;
-
-        if (is_own)
-            fetch = start_fetch(tree, directory);
-        if (fetch == NULL)
-            return vf_error_set(err, ENOMEM, "no memory to list");
-        int result = wait_for_fetch(tree, fetch, caller);
-        bool is_old = !is_own && fetch->started_at < since;
-        if (result == 0 && !is_old) {
-            result = fetch->result;
-            if (result < 0 && !wants_new && may_serve_stale(tree, listing))
-                result = 0;
-            else if (result < 0 && err != NULL)
-                *err = fetch->error;
-        }
-        vf_job_unref(fetch);
-        if (result < 0 || !is_old)
-            return result;
+    if (wants_new && has_come(listing)) {
+        vf_ahead_use(tree, listing);
+        return 0;
     }
-    return -ENOENT;
-}
-
-void vf_listing_expire(struct vf_tree *tree, struct vf_node *directory)
-{
-    directory->listing->expires_ms = 0;
-    directory->listing->expired_at = ++tree->changes;
-    directory->listing->is_down = false;
-}
-
-void vf_listing_distrust(struct vf_tree *tree, struct vf_node *directory,
-                         const char *name)
-{
-    vf_listing_expire(tree, directory);
-    if (tree->watch.entry_changed != NULL)
-        tree->watch.entry_changed(tree->watch.context, directory, name);
-}
-
-bool vf_listing_is_untouched(const struct vf_error *err)
-{
-    return !err->is_unknown &&
-           (err->code == EKEYREJECTED || err->code == EKEYEXPIRED);
-}
-
-void vf_listing_set_empty(struct vf_tree *tree, struct vf_node *directory)
-{
-    struct vf_listing *listing = directory->listing;
-
-    listing->is_known = true;
-    listing->fetched_ms = vf_clock_boottime_ms();
-    listing->expires_ms = listing->fetched_ms + tree->options.ttl_ms;
+    /* What began before this is too old. */
+    uint64_t since =
+        wants_new ? begin_of_new(tree, listing) : listing->expired_at;
+    if (!wants_new && vf_listing_may_be_shown(tree, listing))
+        return probe(tree, directory, err);
+    return fetch_since(tree, directory, wants_new, since, caller, err);
 }

@@ -59,8 +59,18 @@ bool vf_node_has_writer(const struct vf_node *node)
 
 /* --- Reading --- */
 
-static size_t read_text(struct vf_file *file, void *buffer, size_t size,
-                        off_t offset)
+/* A cache above gets a part of a text that is not true any more, while another
+ * reader has already filled it with parts of the one that is. */
+static void distrust_cache(struct vf_tree *tree, const struct vf_file *file)
+{
+    if (file->is_live || file->is_writable)
+        return; /* nothing read through these is cached */
+    file->node->read_version = file->node->version - 1;
+    vf_node_tell_content(tree, file->node);
+}
+
+static size_t read_text(struct vf_tree *tree, struct vf_file *file,
+                        void *buffer, size_t size, off_t offset)
 {
     size_t copied = 0;
 
@@ -70,6 +80,8 @@ static size_t read_text(struct vf_file *file, void *buffer, size_t size,
         if (file->pinned != NULL)
             file->pinned->references++;
     }
+    if (file->pinned != file->node->text)
+        distrust_cache(tree, file);
     if (file->pinned != NULL && offset >= 0 &&
         (uint64_t)offset < file->pinned->size) {
         copied = file->pinned->size - (size_t)offset;
@@ -88,7 +100,7 @@ ssize_t vf_file_read(struct vf_tree *tree, struct vf_file *file, void *buffer,
     ssize_t result =
         scratch != NULL
             ? vf_scratch_read(scratch, file, buffer, size, offset, err)
-            : (ssize_t)read_text(file, buffer, size, offset);
+            : (ssize_t)read_text(tree, file, buffer, size, offset);
     pthread_mutex_unlock(&tree->lock);
     return result;
 }
@@ -120,17 +132,15 @@ static int unfinished(const struct vf_file *file, struct vf_error *err)
 int vf_file_flush(struct vf_tree *tree, struct vf_file *file,
                   struct vf_caller *caller)
 {
-    int result = 0;
-
-    if (!file->is_writable)
+    pthread_mutex_lock(&tree->lock);
+    const bool is_bad = is_unfinished(file);
+    pthread_mutex_unlock(&tree->lock);
+    if (!is_bad)
         return 0;
     pid_t process = vf_caller_process(caller);
-    pthread_mutex_lock(&tree->lock);
-    if (is_unfinished(file) &&
-        (process == file->opener || process == 0 || file->opener == 0))
-        result = -EINVAL;
-    pthread_mutex_unlock(&tree->lock);
-    return result;
+    return process == file->opener || process == 0 || file->opener == 0
+               ? -EINVAL
+               : 0;
 }
 
 int vf_file_sync(struct vf_tree *tree, struct vf_file *file,

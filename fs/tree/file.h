@@ -30,6 +30,7 @@ struct vf_file {
     uint64_t number;           /* no other file ever has it; not 0 */
     struct vf_file *next_file; /* of the node */
     struct vf_text *pinned;    /* what reads behind offset 0 see */
+    bool is_live;              /* see vf_file_is_live() */
     bool is_writable;
     bool is_append;
     bool was_truncated; /* to 0: what was there is to be replaced */

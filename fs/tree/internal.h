@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "ahead.h"
 #include "draft.h"
 #include "index.h"
 #include "job.h"
@@ -59,18 +60,26 @@ struct vf_tombstone {
 struct vf_listing {
     struct vf_index by_name;
     struct vf_index by_id; /* those that the service knows */
-    size_t count;
-    bool is_known;      /* a whole listing was here once */
-    bool is_going;      /* the directory is being deleted */
-    bool is_down;       /* the last fetch ended without an answer */
-    int64_t fetched_ms; /* CLOCK_BOOTTIME */
+    bool is_known;         /* a whole listing was here once */
+    bool is_going;         /* the directory is being deleted */
+    bool is_down;          /* the last fetch ended without an answer */
+    int64_t fetched_ms;    /* CLOCK_BOOTTIME */
     int64_t expires_ms;
     uint64_t expired_at;  /* the clock of changes, when last made to expire */
     struct vf_job *fetch; /* in flight; borrowed */
+    size_t places[VF_ORDERS]; /* of a vault, see ahead.c */
+    unsigned asked_by;        /* the walk that had it fetched ahead last */
+    bool is_ahead; /* it was fetched ahead, and not looked at since */
     struct vf_job *mutations; /* not done, oldest first; borrowed */
     struct vf_tombstone *tombstones;
     struct timespec changed; /* the last change made here */
-    struct vf_node *info;    /* a vault's .vault.json; a reference */
+    uint64_t names; /* how often they changed, see vf_listing_change_names() */
+    uint64_t shown; /* of these, what a cache above may have */
+    int64_t shown_life; /* expires_ms, when they were shown; 0: do not trust */
+    size_t cacheable;   /* snapshots that are open, which it takes from */
+    size_t lapsed;      /* see vf_tree_lapse(); since then */
+    struct vf_snapshot *snapshots; /* that are open, the last one first */
+    struct vf_node *info;          /* a vault's .vault.json; a reference */
     struct vf_node *archive; /* of a vault or the root; a reference, or NULL
                                 while nobody has asked for it */
 };
@@ -131,8 +140,7 @@ struct vf_tree {
     uint64_t changes; /* a clock that counts changes made here, and fetches */
     uint64_t count;   /* of vaults and credentials */
     struct vf_node *root;
-    struct vf_node *control;       /* .vaultfs; a reference, or NULL as above */
-    struct vf_snapshot *snapshots; /* directories that are open */
+    struct vf_node *control; /* .vaultfs; a reference, or NULL as above */
     struct vf_node *nodes; /* all, also those that only the kernel refers to */
     struct vf_pool pool;
     struct vf_page probe; /* the first page of vaults, if is_probed */
@@ -140,7 +148,12 @@ struct vf_tree {
     int64_t probed_ms;
     bool is_degraded; /* the last fetch of a listing got no answer */
     uint64_t lookups_cached, listings_fetched; /* see struct vf_tree_stats */
-    struct vf_removal removals[VF_REMOVALS];   /* a ring */
+    uint64_t listings_ahead, ahead_unused;
+    struct vf_ahead ahead[2]; /* of the root, and of its archive */
+    unsigned walks;           /* that were recognised so far */
+    unsigned ahead_flights;   /* fetches ahead that are not done */
+    unsigned ahead_failures;  /* of these, since a listing last arrived */
+    struct vf_removal removals[VF_REMOVALS]; /* a ring */
     unsigned next_removal;
     /* Learned from an answer, for the life of the mount: no call of this
      * service updates a credential. Not guarded. */
@@ -210,6 +223,8 @@ int vf_node_set_object(struct vf_tree *tree, struct vf_node *node,
 int vf_node_set_text(struct vf_tree *tree, struct vf_node *node,
                      const char *data, size_t size);
 void vf_node_changed_here(struct vf_tree *tree, struct vf_node *node);
+/* Show .vault.json no more, or again. */
+void vf_node_set_hidden(struct vf_node *info, bool is_hidden);
 /* Whether the service can change a vault's own metadata. */
 bool vf_tree_can_change_vaults(const struct vf_tree *tree);
 /* When a draft's name goes (CLOCK_BOOTTIME), INT64_MAX: never. */
@@ -238,16 +253,36 @@ void vf_node_drop_drafts(struct vf_node *node);
 /* When nothing uses the tree any more: what was open when the mount ended. */
 void vf_file_free_all(struct vf_tree *tree);
 
-/* directory.c: as vf_file_free_all() */
-void vf_snapshot_free_all(struct vf_tree *tree);
+/* directory.c: who reads directories */
+/* Before the names that a directory shows change, or their inode numbers. */
+void vf_listing_change_names(struct vf_node *directory);
+/* As vf_file_free_all(). */
+void vf_snapshot_free_all(struct vf_listing *listing);
 
-/* fetch.c: listings, and how long they are true */
-/* A fresh listing; a new one, fetched from now on, if wants_new. Drops the lock
- * while it waits. */
+/* fetch.c: who asks for listings */
+/* A fresh listing; if wants_new, one that is asked for from now on, or that
+ * vf_listing_shrunk() asked for. Drops the lock while it waits. */
 int vf_listing_ensure(struct vf_tree *tree, struct vf_node *directory,
                       bool wants_new, struct vf_caller *caller,
                       struct vf_error *err);
+/* Fetch the listing of a vault, which nobody has asked for yet and for which no
+ * fetch is in flight; whoever comes meanwhile joins. Never blocks. */
+void vf_listing_fetch_ahead(struct vf_tree *tree, struct vf_node *vault);
+/* A credential was removed here. If none is left, and somebody has the vault
+ * open, he may be about to remove it, too. Never blocks. */
+void vf_listing_shrunk(struct vf_tree *tree, struct vf_node *vault);
+
+/* life.c: how long listings are true */
 bool vf_listing_is_fresh(const struct vf_listing *listing);
+/* Nothing answered, or nothing but that it is too much just now, as against an
+ * answer that we do not like. */
+bool vf_listing_is_outage(int code);
+/* Whether what was listed before is better than nothing; and whether it is
+ * shown, too, for the service is down. */
+bool vf_listing_is_worth_showing(const struct vf_tree *tree,
+                                 const struct vf_listing *listing);
+bool vf_listing_may_be_shown(const struct vf_tree *tree,
+                             const struct vf_listing *listing);
 /* The next look asks the service. */
 void vf_listing_expire(struct vf_tree *tree, struct vf_node *directory);
 /* The same, because of a name in it, which the kernel is to forget: a mutation

@@ -320,7 +320,7 @@ int vf_listing_reconcile(struct vf_tree *tree, struct vf_node *directory,
             update_known(tree, directory, page, began_at, new_objects);
         result = adopt_new(tree, directory, new_objects, count);
         if (directory->listing->info != NULL && !is_parked)
-            directory->listing->info->is_hidden = false;
+            vf_node_set_hidden(directory->listing->info, false);
         unlink_unlisted(tree, children); /* children may be gone from here on */
     }
     free(children);

@@ -290,7 +290,7 @@ static int park_info(struct vf_tree *tree, struct move_job *move)
     copy->text = info->text;
     if (copy->text != NULL)
         copy->text->references++;
-    info->is_hidden = true;
+    vf_node_set_hidden(info, true);
     vf_node_changed_here(tree, copy);
     vf_node_tell_entry(tree, move->job.directory, VF_INFO_NAME);
     vf_node_tell_entry(tree, move->job.directory, move->new_name);

@@ -51,6 +51,7 @@ static void free_listing(struct vf_listing *listing)
     if (listing == NULL)
         return;
     vf_listing_unbury(listing);
+    vf_snapshot_free_all(listing);
     vf_index_done(&listing->by_name);
     vf_index_done(&listing->by_id);
     free(listing);
@@ -204,6 +205,7 @@ int vf_node_link(struct vf_tree *tree, struct vf_node *node)
 {
     struct vf_listing *listing = node->parent->listing;
 
+    vf_listing_change_names(node->parent);
     if (vf_index_add(&listing->by_name, name_of, node) < 0)
         return -ENOMEM;
     if (is_counted(node) && add_to_ids(tree, node) < 0) {
@@ -211,7 +213,6 @@ int vf_node_link(struct vf_tree *tree, struct vf_node *node)
         return -ENOMEM;
     }
     node->is_linked = true;
-    listing->count++;
     vf_node_ref(node);
     return 0;
 }
@@ -272,10 +273,10 @@ void vf_node_unlink(struct vf_tree *tree, struct vf_node *node)
     node->is_linked = false;
     vf_scratch_end_unused(tree, node);
     vf_node_tell_entry(tree, node->parent, node->name);
+    vf_listing_change_names(node->parent);
     listing = node->parent->listing;
     vf_index_remove(&listing->by_name, name_of, node);
     take_from_ids(tree, node);
-    listing->count--;
     vf_node_unref(tree, node, 1);
 }
 
@@ -288,9 +289,9 @@ int vf_node_move(struct vf_tree *tree, struct vf_node *node,
     if (copy == NULL)
         return -ENOMEM;
     vf_node_tell_entry(tree, node->parent, node->name);
+    vf_listing_change_names(old_parent);
     vf_index_remove(&old_parent->listing->by_name, name_of, node);
     take_from_ids(tree, node);
-    old_parent->listing->count--;
     free(node->name);
     node->name = copy;
     node->parent = vf_node_ref(parent);
@@ -362,6 +363,8 @@ int vf_node_set_id(struct vf_tree *tree, struct vf_node *node, const char *id)
 
     if (copy == NULL)
         return -ENOMEM;
+    if (node->is_linked)
+        vf_listing_change_names(node->parent);
     take_from_ids(tree, node);
     free(node->id);
     node->id = copy;
@@ -382,8 +385,10 @@ int vf_node_set_id(struct vf_tree *tree, struct vf_node *node, const char *id)
 
 void vf_node_drop_id(struct vf_tree *tree, struct vf_node *node)
 {
-    if (node->is_linked)
+    if (node->is_linked) {
+        vf_listing_change_names(node->parent);
         take_from_ids(tree, node);
+    }
     free(node->id);
     node->id = NULL;
     node->ino = make_ino(node);
@@ -403,8 +408,10 @@ static void set_name(struct vf_node *node, char *name)
 {
     struct vf_index *by_name = &node->parent->listing->by_name;
 
-    if (node->is_linked)
+    if (node->is_linked) {
+        vf_listing_change_names(node->parent);
         vf_index_remove(by_name, name_of, node);
+    }
     free(node->name);
     node->name = name;
     if (!node->is_linked)
@@ -442,6 +449,14 @@ void vf_node_changed_here(struct vf_tree *tree, struct vf_node *node)
      * not of a write that makes a vault, for one. */
     (void)clock_gettime(CLOCK_REALTIME, &node->parent->listing->changed);
     vf_node_tell_content(tree, node->parent);
+}
+
+void vf_node_set_hidden(struct vf_node *info, bool is_hidden)
+{
+    if (info->is_hidden == is_hidden)
+        return;
+    vf_listing_change_names(info->parent);
+    info->is_hidden = is_hidden;
 }
 
 struct vf_node **vf_node_children(const struct vf_node *directory)

@@ -67,6 +67,7 @@ static struct vf_file *new_file(struct vf_tree *tree, struct vf_node *node,
         return NULL;
     file->node = vf_node_ref(node);
     file->number = ++tree->changes;
+    file->is_live = node->kind == VF_NODE_CONTROL;
     file->is_writable = (flags & O_ACCMODE) != O_RDONLY;
     file->is_append = (flags & O_APPEND) != 0;
     file->was_truncated = file->is_writable && (flags & O_TRUNC) != 0;
@@ -232,7 +233,7 @@ static int create_locked(struct vf_tree *tree, struct vf_node *directory,
             vf_node_unlink(tree, node);
         return result;
     }
-    node->is_hidden = false;
+    vf_node_set_hidden(node, false);
     vf_node_fill_entry(tree, vf_node_ref(node), ret_entry);
     return 0;
 }

@@ -96,7 +96,7 @@ void vf_remove_local(struct vf_tree *tree, struct vf_node *node)
 
     if (node->home != NULL && info != NULL &&
         strcmp(node->home, VF_INFO_NAME) == 0)
-        info->is_hidden = false;
+        vf_node_set_hidden(info, false);
     node->is_removed = true;
     vf_node_drop_drafts(node);
     vf_node_changed_here(tree, node);
@@ -177,6 +177,16 @@ static int remove_pending(struct vf_tree *tree, struct vf_node *vault,
     return result;
 }
 
+/* Asked when the service does not know what is to be removed: gone is gone, but
+ * not a request that it does not have, nor one that lost against another. */
+static bool is_gone(struct vf_tree *tree, struct vf_node *vault,
+                    struct vf_caller *caller)
+{
+    return vault->is_linked &&
+           vf_listing_ensure(tree, vault, true, caller, NULL) == -ENOENT &&
+           !vault->is_linked;
+}
+
 static int remove_vault(struct vf_tree *tree, struct vf_node *directory,
                         struct vf_node *vault, struct vf_caller *caller,
                         struct vf_error *err)
@@ -198,7 +208,8 @@ static int remove_vault(struct vf_tree *tree, struct vf_node *directory,
     if (job == NULL)
         return vf_error_set(err, ENOMEM, "no memory");
     set_id((struct remove_job *)job, vault->id);
-    return vf_job_finish(tree, job, caller, err);
+    result = vf_job_finish(tree, job, caller, err);
+    return result == -ENOENT && is_gone(tree, vault, caller) ? 0 : result;
 }
 
 int vf_tree_rmdir(struct vf_tree *tree, struct vf_node *directory,
@@ -272,8 +283,11 @@ static void apply_unlink(struct vf_tree *tree, struct vf_job *job)
 {
     const struct remove_job *remove = (struct remove_job *)job;
 
-    if (remove->node != NULL)
-        apply_remote(tree, job);
+    if (remove->node == NULL)
+        return;
+    apply_remote(tree, job);
+    if (job->result == 0 && job->directory->kind == VF_NODE_VAULT)
+        vf_listing_shrunk(tree, job->directory);
 }
 
 static const struct vf_job_kind unlink_kind = {
@@ -289,7 +303,7 @@ static int hide_info(struct vf_node *info)
 {
     if (info == NULL || info->is_hidden)
         return -ENOENT;
-    info->is_hidden = true;
+    vf_node_set_hidden(info, true);
     return 0;
 }
 

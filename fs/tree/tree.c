@@ -112,8 +112,8 @@ void vf_tree_free(struct vf_tree *tree)
     vf_sweep_end(tree);
     pthread_mutex_lock(&tree->lock);
     vf_pool_close(tree);
-    vf_snapshot_free_all(tree);
     vf_file_free_all(tree);
+    vf_ahead_done(tree);
     vf_node_free_all(tree);
     pthread_mutex_unlock(&tree->lock);
     if (tree->is_probed)

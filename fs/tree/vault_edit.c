@@ -78,7 +78,7 @@ static void apply_edit(struct vf_tree *tree, struct vf_job *job)
     struct vf_node *vault = job->directory;
 
     if (edit->is_changed && vault->is_linked) {
-        vault->listing->info->is_hidden = false;
+        vf_node_set_hidden(vault->listing->info, false);
         vf_node_changed_here(tree, vault);
         if (vf_node_set_object(tree, vault, &edit->changed) < 0 ||
             vf_listing_rename(tree, vault, &edit->changed) < 0)

@@ -128,6 +128,7 @@ static void spend_name(struct vf_tree *tree, struct vf_commit_base *base)
                                  NULL);
     if (node == NULL || node->kind != VF_NODE_DRAFT)
         return;
+    vf_listing_change_names(node->parent);
     node->is_spent = true;
     vf_node_changed_here(tree, node);
     vf_sweep_at(tree, vf_node_expires_ms(node));

@@ -47,9 +47,12 @@ struct vf_tree_watch {
 struct vf_tree_stats {
     uint64_t vaults, credentials; /* known at this moment */
     uint64_t fresh_listings, stale_listings;
-    bool is_degraded;        /* the last request for a listing got no answer */
+    bool is_degraded;        /* the last request for a listing got no answer,
+                                or none but "later" */
     uint64_t lookups_cached; /* looks at a listing that needed no request */
     uint64_t listings_fetched;
+    uint64_t listings_ahead; /* of these, before anybody looked (R-ahead) */
+    uint64_t ahead_unused;   /* of these, that nobody looked at while fresh */
     uint64_t scratch_files, scratch_bytes;
     uint64_t scratch_unsent;   /* scratch files that hold a whole document */
     uint64_t unknown_outcomes; /* creations that may have been done */
@@ -155,19 +158,37 @@ uint64_t vf_tree_count(struct vf_tree *tree);
 
 /*
  * A directory as it was at one moment, in the order of names; "." and ".." are
- * not in it. Opening blocks when the listing is not fresh; reading never does.
+ * not in it. What has gone since is left out, and what has another name since
+ * comes with that one. Opening blocks when the listing is not fresh; reading
+ * never does. Close it with vf_snapshot_free().
  */
 VF_MUST_CHECK int vf_tree_opendir(struct vf_tree *tree,
                                   struct vf_node *directory,
                                   struct vf_caller *caller,
                                   struct vf_snapshot **ret,
                                   struct vf_error *err);
-/* The name at an index, borrowed from the snapshot, or NULL behind the end. */
-const char *vf_snapshot_name(const struct vf_snapshot *snapshot, size_t index);
-/* Its entry as of now, with a reference when wants_reference. */
-void vf_snapshot_entry(struct vf_tree *tree, const struct vf_snapshot *snapshot,
-                       size_t index, bool wants_reference,
-                       struct vf_entry *ret);
+/* A cache above may take from this snapshot what it holds of the directory, and
+ * answer for it: all such ones that are open are of the same names. */
+bool vf_snapshot_is_cacheable(const struct vf_snapshot *snapshot);
+/* It is cacheable, what the cache holds is true, and the entries' life lasts.
+ * When not, the cache has to begin anew. */
+bool vf_snapshot_is_unchanged(const struct vf_snapshot *snapshot);
+/* A cache above has lost some attribute of a node, so that it would have to ask
+ * for it. When it would ask more often than it takes to read the directory
+ * again, then that is what it is made to do. Never blocks. */
+void vf_tree_lapse(struct vf_tree *tree, struct vf_node *node);
+/* Takes one entry; name and entry are borrowed until it returns, and next is
+ * the index behind it. False: there is no room for it. Called with the tree's
+ * lock held: only take note, and call nothing that takes it. */
+typedef bool vf_entry_sink(void *context, const char *name,
+                           const struct vf_entry *entry, size_t next);
+/* The entries from an index on (the first is 0), as they are now, until the
+ * sink has no room; each that it took has a reference when wants_references.
+ * -ENOMEM: there was no memory to keep the names when they changed. */
+VF_MUST_CHECK int vf_snapshot_read(struct vf_tree *tree,
+                                   const struct vf_snapshot *snapshot,
+                                   size_t index, bool wants_references,
+                                   vf_entry_sink *sink, void *context);
 void vf_snapshot_free(struct vf_tree *tree, struct vf_snapshot *snapshot);
 
 /* -EROFS on a read-only mount, before any other reason not to change something.

@@ -5,6 +5,7 @@ and says so; never by halves without a word, and never twice."""
 import errno
 import json
 import os
+import threading
 
 import pytest
 
@@ -40,17 +41,19 @@ class Bench:
         then; before that, some may pass. A second one may lie ready."""
         first = self.token_file.read_text().strip()
         state = {"left": before, "ended": False}
+        lock = threading.Lock()  # requests come side by side
 
         def act(exchange):
             request = exchange.request
             is_such = method in ("", request.method) and request.matches(
                 request.method, pattern
             )
-            if is_such and not state["ended"]:
-                state["left"] -= 1
-                state["ended"] = state["left"] < 0
-                if state["ended"] and is_replaced:
-                    self.renew()
+            with lock:
+                if is_such and not state["ended"]:
+                    state["left"] -= 1
+                    if state["left"] < 0 and is_replaced:
+                        self.renew()
+                    state["ended"] = state["left"] < 0
             if state["ended"] and token_of(request) == first:
                 return refusal(exchange)
             exchange.send(*exchange.upstream())

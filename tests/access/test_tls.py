@@ -318,7 +318,8 @@ def test_reads_share_connections_where_they_can_and_secrets_never_do(
     for name in names:
         service.make_vault(name)
     mount = mounts("--ttl", "600", "--concurrency", "20", *trusted, source=nginx.url)
-    read, written = names[:16], names[16:]
+    written = names[::5]  # no neighbours, which would be a walk
+    read = [name for name in names if name not in written]
     for name in written:
         mount.ls(name)
     nginx.change()

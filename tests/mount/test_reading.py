@@ -270,7 +270,7 @@ def test_R_fresh_a_signal_makes_it_now(mounts, service):
     service.ok("DELETE", f"/vaults/{vault['id']}")
     mount.refresh()
     wait_for(lambda: mount.ls() == ["second"], 5, "the vault's end")
-    assert not os.path.exists(mount / "prod/f.json")
+    wait_for(lambda: not os.path.exists(mount / "prod/f.json"), 5, "the file's end")
 
 
 def test_R_fresh_a_listing_in_flight_does_not_undo_a_change_made_here(

@@ -249,29 +249,71 @@ static void take_endless_page(struct fake *fake, const char *vault,
     ret->next = strdup(cursor);
 }
 
+/* What a request for a vault's credentials meets. */
+static int pass_vault(struct fake *fake, const char *vault,
+                      const struct vf_list_query *query, struct vf_error *err)
+{
+    struct object *object = fake_object(fake, vault);
+    bool is_hasty = query->is_ahead || query->is_impatient;
+
+    object->listed += query->cursor == NULL;
+    while (object->is_list_held)
+        pthread_cond_wait(&fake->changed, &fake->lock);
+    if (object->is_gone)
+        return fake_absent(err);
+    if (object->list_code != 0)
+        return fake_refuse(object->list_code, "no", err);
+    if (query->is_ahead && fake->ahead_code != 0)
+        return fake_refuse(fake->ahead_code, "not now", err);
+    if (is_hasty && fake->hasty_code != 0)
+        return fake_refuse(fake->hasty_code, "later", err);
+    return 0;
+}
+
+static int begin_list(struct fake *fake, enum fake_op op, const char *vault,
+                      const struct vf_list_query *query, struct vf_error *err)
+{
+    struct fake_lists *lists = &fake->lists;
+
+    fake_is_busy = true;
+    pthread_mutex_lock(&fake->lock);
+    if (vault[0] == '\0')
+        return fake_pass(fake, op, FAKE_BEFORE, err);
+    lists->ahead += query->is_ahead;
+    lists->impatient += query->is_impatient;
+    if (++fake->listing > lists->most)
+        lists->most = fake->listing;
+    int result = fake_pass(fake, op, FAKE_BEFORE, err);
+    return result < 0 ? result : pass_vault(fake, vault, query, err);
+}
+
+static int end_list(struct fake *fake, const char *vault, int result)
+{
+    fake->listing -= vault[0] != '\0';
+    return fake_end(fake, result);
+}
+
 static int list(struct fake *fake, enum fake_op op, const char *vault,
                 const struct vf_list_query *query, struct vf_page *ret,
                 struct vf_error *err)
 {
     struct vf_page page;
-    int result = fake_begin(fake, op, err);
+    int result = begin_list(fake, op, vault, query, err);
 
-    if (result == 0 && vault[0] != '\0' &&
-        fake_live_object(fake, vault) == NULL)
-        result = fake_absent(err);
     if (result < 0)
-        return fake_end(fake, result);
+        return end_list(fake, vault, result);
     if (fake->end == FAKE_ENDS)
         fake_take_page(fake, vault, query->which, query->cursor, &page);
     else
         take_endless_page(fake, vault, query->which, &page);
     harness_advance_ms(fake->list_takes_ms);
+    page.took_ms = fake->list_takes_ms;
     result = fake_pass(fake, op, FAKE_AFTER, err);
     if (result < 0)
         vf_page_done(&page);
     else
         *ret = page;
-    return fake_end(fake, result);
+    return end_list(fake, vault, result);
 }
 
 static int list_vaults(void *self, const struct vf_list_query *query,
@@ -285,6 +327,16 @@ static int list_credentials(void *self, const char *vault_id,
                             struct vf_page *ret, struct vf_error *err)
 {
     return list(self, FAKE_LIST_CREDENTIALS, vault_id, query, ret, err);
+}
+
+static unsigned turns(void *self)
+{
+    struct fake *fake = self;
+
+    pthread_mutex_lock(&fake->lock);
+    unsigned count = fake->turns;
+    pthread_mutex_unlock(&fake->lock);
+    return count;
 }
 
 static void traits(void *self, struct vf_service_traits *ret)
@@ -318,6 +370,7 @@ struct vf_service fake_service(struct fake *fake)
     static const struct vf_service_ops ops = {
         .traits = traits,
         .refresh = refresh,
+        .turns = turns,
         .list_vaults = list_vaults,
         .list_credentials = list_credentials,
         .create_vault = fake_create_vault,

@@ -54,6 +54,25 @@ enum fake_end { FAKE_ENDS, FAKE_REPEATS, FAKE_GROWS };
 void fake_set_end(struct fake *fake, enum fake_end end);
 /* Each list request makes the test's clock go on by this much. */
 void fake_set_list_takes_ms(struct fake *fake, int64_t ms);
+/* How many requests it takes at a time; 16 at first. */
+void fake_set_turns(struct fake *fake, unsigned count);
+
+/* Lists of one vault wait, or fail. */
+void fake_hold_list(struct fake *fake, const char *vault);
+void fake_let_go_list(struct fake *fake, const char *vault);
+void fake_fail_list(struct fake *fake, const char *vault, int code);
+/* Lists of credentials that nobody waits for fail, and those whose asker has
+ * something to go by. */
+void fake_fail_ahead(struct fake *fake, int code);
+void fake_fail_hasty(struct fake *fake, int code);
+/* How often a vault's list was asked for, its first page counted. */
+unsigned fake_listed(struct fake *fake, const char *vault);
+/* Requests for lists of credentials. */
+struct fake_lists {
+    unsigned ahead, impatient;
+    unsigned most; /* at a time */
+};
+struct fake_lists fake_lists(struct fake *fake);
 
 /* How many requests came; FAKE_OPS: of all kinds. */
 unsigned fake_count(struct fake *fake, enum fake_op op);

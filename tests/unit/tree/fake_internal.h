@@ -26,6 +26,9 @@ struct object {
     unsigned revision;
     bool is_variable, is_gone, is_archived;
     enum fake_lag lag;
+    bool is_list_held; /* of a vault: its credentials' */
+    int list_code;
+    unsigned listed; /* requests for the first page */
 };
 
 /* What was made under an idempotency key. */
@@ -58,6 +61,11 @@ struct fake {
     enum fake_end end;
     unsigned pages; /* shown of lists that do not end */
     int64_t list_takes_ms;
+    unsigned turns;
+    int ahead_code; /* of lists that nobody waits for */
+    int hasty_code; /* of these, and of impatient ones */
+    unsigned listing;
+    struct fake_lists lists;
     unsigned refreshes;
     long now; /* seconds; goes on by one with each change */
     struct vf_buf trace;

@@ -14,6 +14,7 @@ struct fake *fake_new(void)
     pthread_mutex_init(&fake->lock, NULL);
     pthread_cond_init(&fake->changed, NULL);
     fake->page_size = 100;
+    fake->turns = 16;
     fake->now = 1000;
     fake->traits = (struct vf_service_traits){
         .dialect = "fake", .has_keys = true, .can_update_credential = true};
@@ -76,6 +77,68 @@ void fake_set_list_takes_ms(struct fake *fake, int64_t ms)
     pthread_mutex_lock(&fake->lock);
     fake->list_takes_ms = ms;
     pthread_mutex_unlock(&fake->lock);
+}
+
+void fake_set_turns(struct fake *fake, unsigned count)
+{
+    pthread_mutex_lock(&fake->lock);
+    fake->turns = count;
+    pthread_mutex_unlock(&fake->lock);
+}
+
+static void set_list_held(struct fake *fake, const char *vault, bool is_held)
+{
+    pthread_mutex_lock(&fake->lock);
+    fake_object(fake, vault)->is_list_held = is_held;
+    pthread_cond_broadcast(&fake->changed);
+    pthread_mutex_unlock(&fake->lock);
+}
+
+void fake_hold_list(struct fake *fake, const char *vault)
+{
+    set_list_held(fake, vault, true);
+}
+
+void fake_let_go_list(struct fake *fake, const char *vault)
+{
+    set_list_held(fake, vault, false);
+}
+
+void fake_fail_list(struct fake *fake, const char *vault, int code)
+{
+    pthread_mutex_lock(&fake->lock);
+    fake_object(fake, vault)->list_code = code;
+    pthread_mutex_unlock(&fake->lock);
+}
+
+void fake_fail_ahead(struct fake *fake, int code)
+{
+    pthread_mutex_lock(&fake->lock);
+    fake->ahead_code = code;
+    pthread_mutex_unlock(&fake->lock);
+}
+
+void fake_fail_hasty(struct fake *fake, int code)
+{
+    pthread_mutex_lock(&fake->lock);
+    fake->hasty_code = code;
+    pthread_mutex_unlock(&fake->lock);
+}
+
+unsigned fake_listed(struct fake *fake, const char *vault)
+{
+    pthread_mutex_lock(&fake->lock);
+    unsigned count = fake_object(fake, vault)->listed;
+    pthread_mutex_unlock(&fake->lock);
+    return count;
+}
+
+struct fake_lists fake_lists(struct fake *fake)
+{
+    pthread_mutex_lock(&fake->lock);
+    struct fake_lists lists = fake->lists;
+    pthread_mutex_unlock(&fake->lock);
+    return lists;
 }
 
 unsigned fake_count(struct fake *fake, enum fake_op op)

@@ -321,19 +321,49 @@ int remove_vault(struct harness *h, const char *name)
     return vf_tree_rmdir(h->tree, h->root, name, &caller, NULL);
 }
 
+struct reading {
+    struct item *item;
+    size_t next; /* 0: it has nothing yet */
+};
+
+static bool take_item(void *context, const char *name,
+                      const struct vf_entry *entry, size_t next)
+{
+    struct reading *reading = context;
+
+    if (reading->next != 0)
+        return false;
+    reading->next = next;
+    reading->item->entry = *entry;
+    strcpy(reading->item->name, name);
+    return true;
+}
+
+size_t read_item(struct harness *h, const struct vf_snapshot *snapshot,
+                 size_t index, bool wants_reference, struct item *ret)
+{
+    struct reading reading = {.item = ret};
+
+    assert_int_equal(vf_snapshot_read(h->tree, snapshot, index, wants_reference,
+                                      take_item, &reading),
+                     0);
+    return reading.next;
+}
+
 void assert_names(struct harness *h, struct vf_node *directory,
                   const char *expected)
 {
     struct vf_caller caller = {0};
     struct vf_snapshot *snapshot;
+    struct item item;
     char names[1024] = "";
 
     assert_int_equal(
         vf_tree_opendir(h->tree, directory, &caller, &snapshot, NULL), 0);
-    for (size_t i = 0; vf_snapshot_name(snapshot, i) != NULL; i++) {
-        if (strcmp(vf_snapshot_name(snapshot, i), ".vault.json") == 0)
+    for (size_t i = 0; (i = read_item(h, snapshot, i, false, &item)) != 0;) {
+        if (strcmp(item.name, ".vault.json") == 0)
             continue;
-        strcat(names, vf_snapshot_name(snapshot, i));
+        strcat(names, item.name);
         strcat(names, " ");
     }
     vf_snapshot_free(h->tree, snapshot);

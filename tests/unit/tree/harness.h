@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "vaultfs/name.h"
 #include "vaultfs/tree.h"
 
 #include "fake.h"
@@ -85,6 +86,14 @@ int remove_vault(struct harness *h, const char *name);
 /* "a.json b.json " in the order of a listing. */
 void assert_names(struct harness *h, struct vf_node *directory,
                   const char *expected);
+/* What a snapshot gives of one name. */
+struct item {
+    struct vf_entry entry;
+    char name[VF_NAME_MAX + 1];
+};
+/* The first item from an index on; returns where to go on, 0: there is none. */
+size_t read_item(struct harness *h, const struct vf_snapshot *snapshot,
+                 size_t index, bool wants_reference, struct item *ret);
 void assert_trace(struct harness *h, const char *expected);
 void assert_content(struct harness *h, struct vf_node *node, const char *part);
 

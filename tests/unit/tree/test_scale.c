@@ -129,7 +129,7 @@ static size_t list(struct harness *h, bool with_references, off_t *ret_size)
 {
     struct vf_caller caller = {0};
     struct vf_snapshot *snapshot;
-    struct vf_entry entry;
+    struct item item;
     size_t count = 0;
 
     harness_advance_ms(TTL_MS + 1);
@@ -137,10 +137,9 @@ static size_t list(struct harness *h, bool with_references, off_t *ret_size)
     assert_int_equal(
         vf_tree_opendir(h->tree, h->vault, &caller, &snapshot, NULL), 0);
     *ret_size = 0;
-    for (; vf_snapshot_name(snapshot, count) != NULL; count++) {
-        vf_snapshot_entry(h->tree, snapshot, count, with_references, &entry);
-        *ret_size += entry.attr.st_size;
-    }
+    for (size_t i = 0;
+         (i = read_item(h, snapshot, i, with_references, &item)) != 0; count++)
+        *ret_size += item.entry.attr.st_size;
     vf_snapshot_free(h->tree, snapshot);
     harness_wait_idle(h);
     return count - 1;

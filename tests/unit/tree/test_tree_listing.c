@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "control.h"
 #include "harness.h"
+#include "internal.h"
 
 static void r_cheap_a_walk_costs_one_list_a_page(void **state)
 {
@@ -116,6 +118,39 @@ static void r_fresh_a_listing_lives_ten_times_its_fetch(void **state)
     harness_advance_ms(1);
     assert_names(h, h->root, "new prod ");
     assert_int_equal(fake_count(h->fake, FAKE_LIST_VAULTS), 2);
+}
+
+static void r_fresh_each_page_counts_and_the_probe_is_one(void **state)
+{
+    struct harness *h = *state;
+
+    fake_add_vault(h->fake, "other");
+    fake_set_page_size(h->fake, 1);
+    fake_set_list_takes_ms(h->fake, 2000);
+    assert_int_equal(vf_tree_probe(h->tree, NULL), 0);
+    assert_names(h, h->root, "other prod ");
+    fake_add_vault(h->fake, "new");
+    harness_advance_ms(39999);
+    assert_names(h, h->root, "other prod ");
+    harness_advance_ms(1);
+    assert_names(h, h->root, "new other prod ");
+}
+
+static void r_fresh_what_was_waited_before_is_not_what_it_took(void **state)
+{
+    struct harness *h = *state;
+    struct task task = {.h = h, .node = h->vault, .run = run_opendir};
+
+    vf_tree_refresh(h->tree);
+    fake_hold(h->fake, FAKE_LIST_CREDENTIALS, FAKE_BEFORE);
+    task_start(&task);
+    fake_wait_held(h->fake, FAKE_LIST_CREDENTIALS, 1);
+    harness_advance_ms(60000);
+    fake_let_go(h->fake, FAKE_LIST_CREDENTIALS);
+    assert_int_equal(task_join(&task), 0);
+    fake_add(h->fake, h->vault_id, "a.json", HARNESS_URL);
+    harness_advance_ms(TTL_MS);
+    assert_names(h, h->vault, "a.json ");
 }
 
 static void r_ahead_a_listing_is_fetched_once_for_all(void **state)
@@ -302,6 +337,60 @@ static void r_down_a_refusal_ends_an_outage(void **state)
     }
 }
 
+static void assert_is_degraded(struct harness *h, bool expected)
+{
+    struct vf_tree_stats stats;
+
+    pthread_mutex_lock(&h->tree->lock);
+    vf_control_count(h->tree, &stats);
+    pthread_mutex_unlock(&h->tree->lock);
+    assert_true(stats.is_degraded == expected);
+}
+
+/* Who has an older answer to go by does not wait for a service that wants to be
+ * left alone; who has none does. */
+static void r_down_a_service_that_says_later_is_not_waited_for(void **state)
+{
+    static const int codes[] = {EBUSY, EREMOTEIO};
+    struct harness *h = *state;
+
+    fake_add(h->fake, h->vault_id, "a.json", HARNESS_URL);
+    for (size_t i = 0; i < 2; i++) {
+        fake_fail_hasty(h->fake, codes[i]);
+        vf_tree_refresh(h->tree);
+        assert_names(h, h->vault, i == 0 ? "" : "a.json ");
+        assert_is_degraded(h, true);
+        unsigned count = fake_count(h->fake, FAKE_LIST_CREDENTIALS);
+        assert_names(h, h->vault, i == 0 ? "" : "a.json ");
+        assert_int_equal(fake_count(h->fake, FAKE_LIST_CREDENTIALS), count);
+        fake_fail_hasty(h->fake, 0);
+        harness_advance_ms(TTL_MS);
+        assert_names(h, h->vault, i == 0 ? "" : "a.json "); /* and asks */
+        harness_wait_idle(h);
+        assert_names(h, h->vault, "a.json ");
+        assert_is_degraded(h, false);
+    }
+    assert_int_equal(harness_records(h), 2);
+}
+
+static void r_down_who_has_nothing_to_go_by_waits(void **state)
+{
+    struct harness *h = *state;
+
+    fake_fail_hasty(h->fake, EBUSY);
+    fake_add_vault(h->fake, "other");
+    vf_tree_refresh(h->tree);
+    assert_names(h, look(h, h->root, "other"), "");
+    /* What was listed is too old to be shown. */
+    fake_add(h->fake, h->vault_id, "a.json", HARNESS_URL);
+    harness_advance_ms(STALE_MS);
+    assert_names(h, h->vault, "a.json ");
+    /* What is to be deleted has to be looked at. */
+    assert_int_equal(remove_vault(h, "prod"), -ENOTEMPTY);
+    assert_int_equal(fake_lists(h->fake).impatient, 0);
+    assert_is_degraded(h, false);
+}
+
 static void r_down_a_page_that_fails_is_no_shorter_listing(void **state)
 {
     struct harness *h = *state;
@@ -409,6 +498,7 @@ static void what_is_open_at_the_end_goes_with_the_tree(void **state)
     struct harness *h = *state;
     struct vf_caller caller = {0};
     struct vf_snapshot *snapshot;
+    struct item item;
 
     assert_int_equal(save(h, "a.json", SPEC), 0);
     (void)open_for(h, look(h, h->vault, "a.json"), O_RDONLY);
@@ -416,7 +506,9 @@ static void what_is_open_at_the_end_goes_with_the_tree(void **state)
     assert_int_equal(
         vf_tree_opendir(h->tree, h->vault, &caller, &snapshot, NULL), 0);
     /* The teardown frees the tree; leaks and use after free show there. */
-    assert_string_equal(vf_snapshot_name(snapshot, 2), "b.json");
+    assert_int_equal(save(h, "c.json", "x"), -EINVAL); /* it is apart */
+    assert_int_equal(read_item(h, snapshot, 2, false, &item), 3);
+    assert_string_equal(item.name, "b.json");
 }
 
 static void ten_thousand_credentials_are_listed_and_go(void **state)
@@ -451,6 +543,8 @@ int main(void)
         FRESH(r_fresh_a_probe_goes_stale_and_is_forgotten),
         LISTED(r_fresh_others_changes_show_after_ttl),
         FRESH(r_fresh_a_listing_lives_ten_times_its_fetch),
+        FRESH(r_fresh_each_page_counts_and_the_probe_is_one),
+        LISTED(r_fresh_what_was_waited_before_is_not_what_it_took),
         FRESH(r_ahead_a_listing_is_fetched_once_for_all),
         LISTED(r_fresh_changes_here_outweigh_a_listing_in_flight),
         LISTED(r_fresh_a_refresh_does_not_settle_for_a_fetch_in_flight),
@@ -460,6 +554,8 @@ int main(void)
         LISTED(r_down_what_was_listed_serves_until_stale_if_error),
         LISTED(r_down_a_refusal_is_never_papered_over),
         LISTED(r_down_a_refusal_ends_an_outage),
+        LISTED(r_down_a_service_that_says_later_is_not_waited_for),
+        LISTED(r_down_who_has_nothing_to_go_by_waits),
         FRESH(r_down_a_page_that_fails_is_no_shorter_listing),
         LISTED(a_vault_that_went_elsewhere_takes_its_names_along),
         LISTED(r_meta_a_reader_sees_one_version_whole),

@@ -91,17 +91,16 @@ static void act_list(struct actor *actor)
     struct vf_tree *tree = actor->h->tree;
     struct vf_caller caller = {0};
     struct vf_snapshot *snapshot;
-    struct vf_entry entry;
+    struct item item;
 
     int result =
         vf_tree_opendir(tree, actor->h->vault, &caller, &snapshot, NULL);
     expect(actor, result, 0);
     if (result < 0)
         return;
-    for (size_t i = 0; vf_snapshot_name(snapshot, i) != NULL; i++) {
-        vf_snapshot_entry(tree, snapshot, i, true, &entry);
-        vf_tree_forget(tree, entry.node, 1);
-    }
+    for (size_t i = 0;
+         (i = read_item(actor->h, snapshot, i, true, &item)) != 0;)
+        vf_tree_forget(tree, item.entry.node, 1);
     vf_snapshot_free(tree, snapshot);
 }
 
@@ -170,16 +169,16 @@ static void assert_agreement(struct harness *h)
 {
     struct vf_caller caller = {0};
     struct vf_snapshot *snapshot;
-    struct vf_entry entry;
+    struct item item;
     char text[256], *id;
     size_t count = 0;
 
     harness_advance_ms(200000); /* no grace, no drafts */
     assert_int_equal(
         vf_tree_opendir(h->tree, h->vault, &caller, &snapshot, NULL), 0);
-    for (size_t i = 1; vf_snapshot_name(snapshot, i) != NULL; i++, count++) {
-        vf_snapshot_entry(h->tree, snapshot, i, false, &entry);
-        struct vf_file *file = open_for(h, entry.node, O_RDONLY);
+    for (size_t i = 1; (i = read_item(h, snapshot, i, false, &item)) != 0;
+         count++) {
+        struct vf_file *file = open_for(h, item.entry.node, O_RDONLY);
         text[vf_file_read(h->tree, file, text, sizeof(text) - 1, 0, NULL)] =
             '\0';
         id = strstr(text, "vcred_");

@@ -480,30 +480,30 @@ static void e_rename_is_refused_on_a_read_only_mount_before_all_else(
     assert_int_equal(rename_with(h, h->vault, "a", h->root, "b", 7), -EROFS);
 }
 
-/* A listing under way shows what it began with; what it says of a name that
- * went since is not to be believed for long. */
-static void e_rename_leaves_a_listing_as_it_was(void **state)
+/* Nothing is shown twice, nor under a name that it has no more. */
+static void e_rename_in_a_listing_under_way_shows_the_new_name(void **state)
 {
     struct harness *h = *state;
     struct vf_caller caller = {0};
     struct vf_snapshot *snapshot;
-    struct vf_entry entry;
+    struct item item;
 
     assert_int_equal(save(h, "a.json", SPEC), 0);
+    assert_int_equal(save(h, "b.json", spec_for("https://b.example/")), 0);
     assert_int_equal(
         vf_tree_opendir(h->tree, h->vault, &caller, &snapshot, NULL), 0);
-    assert_string_equal(vf_snapshot_name(snapshot, 0), ".vault.json");
-    const char *name = vf_snapshot_name(snapshot, 1);
-    vf_snapshot_entry(h->tree, snapshot, 1, false, &entry);
-    assert_true(entry.valid_ms > 0);
-    assert_int_equal(rename_name(h, "a.json", "b.json"), 0);
-    assert_string_equal(name, "a.json");
-    assert_string_equal(vf_snapshot_name(snapshot, 1), "a.json");
-    assert_null(vf_snapshot_name(snapshot, 2));
-    vf_snapshot_entry(h->tree, snapshot, 1, false, &entry);
-    assert_int_equal(entry.valid_ms, 0);
+    assert_int_equal(read_item(h, snapshot, 0, false, &item), 1);
+    assert_string_equal(item.name, ".vault.json");
+    assert_int_equal(read_item(h, snapshot, 1, false, &item), 2);
+    assert_string_equal(item.name, "a.json");
+    assert_int_equal(rename_name(h, "a.json", "c.json"), 0);
+    assert_int_equal(read_item(h, snapshot, 1, false, &item), 2);
+    assert_string_equal(item.name, "c.json");
+    assert_int_equal(read_item(h, snapshot, 2, false, &item), 3);
+    assert_string_equal(item.name, "b.json");
+    assert_int_equal(read_item(h, snapshot, 3, false, &item), 0);
     vf_snapshot_free(h->tree, snapshot);
-    assert_names(h, h->vault, "b.json ");
+    assert_names(h, h->vault, "b.json c.json ");
 }
 
 /* --- Vaults --- */
@@ -570,7 +570,7 @@ int main(void)
         TEST(e_rename_both_ways_at_once_ends),
         TEST(e_rename_interrupted_is_waited_for_by_both_names),
         TEST(e_rename_to_a_name_taken_meanwhile_is_eexist),
-        TEST(e_rename_leaves_a_listing_as_it_was),
+        TEST(e_rename_in_a_listing_under_way_shows_the_new_name),
         cmocka_unit_test_teardown(
             e_rename_is_refused_on_a_read_only_mount_before_all_else,
             harness_teardown),

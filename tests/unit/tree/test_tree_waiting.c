@@ -138,14 +138,14 @@ static void r_wait_the_next_look_at_the_name_waits(void **state)
             .h = h, .node = node, .name = "a.json", .run = looks[i]};
         if (i == 1) { /* a node that the kernel had already */
             struct vf_snapshot *snapshot;
-            struct vf_entry entry;
+            struct item item;
 
             assert_int_equal(vf_tree_opendir(h->tree, h->vault, &task.caller,
                                              &snapshot, NULL),
                              0);
-            vf_snapshot_entry(h->tree, snapshot, 1, true, &entry);
+            assert_int_equal(read_item(h, snapshot, 1, true, &item), 2);
             vf_snapshot_free(h->tree, snapshot);
-            task.node = entry.node;
+            task.node = item.entry.node;
         }
         task_start(&task);
         task_wait_waiting(&task);
@@ -167,15 +167,15 @@ static void r_wait_an_open_of_a_name_that_went_is_estale(void **state)
     struct harness *h = *state;
     struct left_write left;
     struct vf_snapshot *snapshot;
-    struct vf_entry entry;
+    struct item item;
     struct vf_caller caller = {0};
 
     leave_write(h, &left, FAKE_BEFORE);
     assert_int_equal(
         vf_tree_opendir(h->tree, h->vault, &caller, &snapshot, NULL), 0);
-    vf_snapshot_entry(h->tree, snapshot, 1, true, &entry);
+    assert_int_equal(read_item(h, snapshot, 1, true, &item), 2);
     vf_snapshot_free(h->tree, snapshot);
-    struct task task = {.h = h, .node = entry.node, .run = run_open};
+    struct task task = {.h = h, .node = item.entry.node, .run = run_open};
     task_start(&task);
     task_wait_waiting(&task);
     fake_fail(h->fake, FAKE_CREATE, FAKE_BEFORE, EACCES);
