@@ -64,6 +64,7 @@ static int render(void *context, const char *name,
     const struct job *job = context;
     const struct vf_client *client = &job->client;
     const struct vf_service service = vf_api_service(client->api);
+    struct vf_report_count counts[VF_MOUNT_OPERATIONS];
     struct vf_service_traits traits;
     struct vf_auth_status token;
 
@@ -84,11 +85,16 @@ static int render(void *context, const char *name,
         .stale_listings = stats->stale_listings,
         .lookups_cached = stats->lookups_cached,
         .listings_fetched = stats->listings_fetched,
+        .listings_ahead = stats->listings_ahead,
+        .ahead_unused = stats->ahead_unused,
         .requests = vf_http_requests(client->http),
+        .request_limit = vf_http_turns(client->http),
         .scratch_files = stats->scratch_files,
         .scratch_bytes = stats->scratch_bytes,
         .scratch_unsent = stats->scratch_unsent,
         .unknown_outcomes = stats->unknown_outcomes,
+        .fuse_requests = counts,
+        .fuse_requests_count = vf_mount_requests(job->mount, counts),
     };
     return vf_report_render(job->report, name, &state, ret, ret_size);
 }

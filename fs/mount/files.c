@@ -7,6 +7,10 @@
 
 #include "vaultfs/secret.h"
 
+/* open(2) looks at the attributes of what it has just made, and would ask again
+ * for any that have no life at all. */
+#define OPENING_S 0.001
+
 static void set_open_flags(struct fuse_file_info *fi, struct vf_file *file,
                            bool is_unchanged)
 {
@@ -57,8 +61,9 @@ void mount_op_create(fuse_req_t req, fuse_ino_t parent, const char *name,
     }
     mount_end(&request);
     set_open_flags(fi, file, false);
-    const struct fuse_entry_param param =
-        mount_entry_param(request.tree, &entry);
+    struct fuse_entry_param param = mount_entry_param(request.tree, &entry);
+    if (param.attr_timeout < OPENING_S)
+        param.attr_timeout = OPENING_S;
     if (fuse_reply_create(req, &param, fi) < 0) {
         (void)vf_file_release(request.tree, file, NULL);
         vf_tree_forget(request.tree, entry.node, 1);
@@ -94,6 +99,8 @@ void mount_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
         mount_reply_error(&request, mount_node(req, ino), NULL, (int)result);
     } else {
         mount_end(&request);
+        if (offset == 0)
+            vf_tree_lapse(request.tree, mount_node(req, ino));
         (void)fuse_reply_buf(req, buffer, (size_t)result);
     }
     vf_wipe(buffer, size);
@@ -112,6 +119,7 @@ void mount_op_write(fuse_req_t req, fuse_ino_t ino, const char *data,
     /* The bytes are in the buffer that this thread receives requests in; it is
      * ours until we return, const or not. */
     vf_wipe((void *)(uintptr_t)data, size);
+    mount_settle(&request);
     if (result < 0) {
         mount_reply_error(&request, mount_node(req, ino), NULL, result);
         return;

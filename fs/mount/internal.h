@@ -16,18 +16,29 @@ struct notice;
 struct hold {
     struct hold *previous, *next;
     fuse_ino_t directory;
+    bool is_in_the_way; /* of a notice that waits */
 };
 
-/* Tells the kernel what changed, from a thread of its own: from inside a
- * handler it would wait for locks that the handler's caller holds. See
- * notifier.c for what is held. */
-struct notifier {
-    pthread_mutex_t lock;
+/* Notices that wait, and the thread that tells them, in their order but for
+ * those that are held up. */
+struct notices {
+    struct notifier *notifier; /* borrowed: that it belongs to */
+    struct notice *first, *last;
+    struct notice *held; /* up to this one all are held up; NULL: unknown */
     pthread_cond_t wanted;
     pthread_t thread;
     bool is_running;
+    uint64_t noted, told;
+};
+
+/* Tells the kernel what changed, from threads of its own: from inside a handler
+ * it would wait for locks that the handler's caller holds. See notifier.c for
+ * what is held, and why names and inodes have a thread each. */
+struct notifier {
+    pthread_mutex_t lock; /* guards all below */
     bool is_ending;
-    struct notice *first, *last;
+    struct notices names, inodes;
+    pthread_cond_t told; /* of an inode */
     struct hold *holds;
     struct fuse_session *session; /* borrowed */
     struct vf_tree *tree;         /* borrowed */
@@ -43,6 +54,20 @@ void notifier_hold(struct notifier *notifier, struct hold *hold,
                    fuse_ino_t directory);
 void notifier_release(struct notifier *notifier, struct hold *hold);
 
+/* Before the reply to what may have changed a file's content: wait until the
+ * kernel has been told of it, for a moment at most. Any lock of a directory may
+ * be held in the kernel. */
+void notifier_settle(struct notifier *notifier);
+
+/* How often the kernel has asked for each operation. */
+#define TRAFFIC_OPERATIONS VF_MOUNT_OPERATIONS
+struct traffic {
+    atomic_ullong counts[TRAFFIC_OPERATIONS]; /* by the kernel's number */
+};
+
+/* From now on; the session is mounted. 0 or a negative errno. */
+int traffic_watch(struct vf_mount *mount);
+
 /* How long a mount that is in the way may take to answer. */
 #define MOUNT_ANSWER_MS 5000
 
@@ -55,6 +80,7 @@ struct vf_mount {
     struct vf_tree *tree; /* borrowed */
     struct fuse_session *session;
     struct notifier notifier;
+    struct traffic traffic;
     pthread_t main_thread;
     atomic_bool is_loop_done;
 };

@@ -158,11 +158,15 @@ static int make_session(struct vf_mount *mount, struct vf_error *err)
 static int mount_session(struct vf_mount *mount, struct vf_error *err)
 {
     last_message[0] = '\0';
-    if (fuse_session_mount(mount->session, mount->options.mountpoint) == 0)
-        return 0;
-    return vf_error_set(err, EPERM, "cannot mount at %s%s%s",
-                        mount->options.mountpoint,
-                        last_message[0] != '\0' ? ": " : "", last_message);
+    if (fuse_session_mount(mount->session, mount->options.mountpoint) < 0)
+        return vf_error_set(err, EPERM, "cannot mount at %s%s%s",
+                            mount->options.mountpoint,
+                            last_message[0] != '\0' ? ": " : "", last_message);
+    if (traffic_watch(mount) < 0) {
+        fuse_session_unmount(mount->session);
+        return vf_error_set(err, ENOMEM, "no memory for a mount");
+    }
+    return 0;
 }
 
 int vf_mount_new(const struct vf_mount_options *options, struct vf_tree *tree,

@@ -9,12 +9,24 @@
  * open, would never end. So what concerns a directory waits here until no
  * operation in flight holds it. One that takes the lock just when its directory
  * is told of is not kept apart; `vaultfs umount --lazy` ends what comes of it.
+ *
+ * To forget what it knows of an inode the kernel takes no such lock. But it
+ * passes over the attributes that are under way to it meanwhile: a reader that
+ * asks for the size just then goes on with the old one, and cuts the new
+ * content there. So what changed a file waits for its notice before it replies,
+ * and who reads after that asks after that. For that, inodes have a thread of
+ * their own: the one for names may have to wait for a lock all the same.
  */
 #include "internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "vaultfs/clock.h"
+
+/* A notice of an inode takes some microseconds. */
+#define SETTLE_MAX_MS 100
 
 struct notice {
     struct notice *next;
@@ -26,6 +38,8 @@ struct notice {
 /* Out of memory: the kernel's own timeouts end the life of what it holds. */
 static void add(struct notifier *notifier, fuse_ino_t ino, const char *name)
 {
+    struct notices *notices =
+        name != NULL ? &notifier->names : &notifier->inodes;
     size_t size = name != NULL ? strlen(name) + 1 : 0;
     struct notice *notice = calloc(1, sizeof(*notice) + size);
 
@@ -36,12 +50,13 @@ static void add(struct notifier *notifier, fuse_ino_t ino, const char *name)
     if (name != NULL)
         memcpy(notice->name, name, size);
     pthread_mutex_lock(&notifier->lock);
-    if (notifier->last != NULL)
-        notifier->last->next = notice;
+    if (notices->last != NULL)
+        notices->last->next = notice;
     else
-        notifier->first = notice;
-    notifier->last = notice;
-    (void)pthread_cond_signal(&notifier->wanted);
+        notices->first = notice;
+    notices->last = notice;
+    notices->noted++;
+    (void)pthread_cond_signal(&notices->wanted);
     pthread_mutex_unlock(&notifier->lock);
 }
 
@@ -74,31 +89,35 @@ static void tell(struct notifier *notifier, const struct notice *notice)
 static bool is_held(const struct notifier *notifier,
                     const struct notice *notice)
 {
-    const struct hold *hold = notice->is_entry ? notifier->holds : NULL;
+    struct hold *hold = notice->is_entry ? notifier->holds : NULL;
 
     while (hold != NULL && hold->directory != 0 &&
            hold->directory != notice->ino)
         hold = hold->next;
+    if (hold != NULL)
+        hold->is_in_the_way = true;
     return hold != NULL;
 }
 
 /* The oldest that may be told now, or NULL. */
-static struct notice *take(struct notifier *notifier)
+static struct notice *take(struct notices *notices)
 {
-    struct notice *previous = NULL, *notice = notifier->first;
+    struct notice *previous = notices->held;
+    struct notice *notice = previous != NULL ? previous->next : notices->first;
 
-    while (notice != NULL && is_held(notifier, notice)) {
+    while (notice != NULL && is_held(notices->notifier, notice)) {
         previous = notice;
         notice = notice->next;
     }
+    notices->held = previous;
     if (notice == NULL)
         return NULL;
     if (previous != NULL)
         previous->next = notice->next;
     else
-        notifier->first = notice->next;
-    if (notifier->last == notice)
-        notifier->last = previous;
+        notices->first = notice->next;
+    if (notices->last == notice)
+        notices->last = previous;
     return notice;
 }
 
@@ -122,30 +141,63 @@ void notifier_release(struct notifier *notifier, struct hold *hold)
         notifier->holds = hold->next;
     if (hold->next != NULL)
         hold->next->previous = hold->previous;
-    if (notifier->first != NULL)
-        (void)pthread_cond_signal(&notifier->wanted);
+    if (hold->is_in_the_way) {
+        notifier->names.held = NULL;
+        (void)pthread_cond_signal(&notifier->names.wanted);
+    }
+    pthread_mutex_unlock(&notifier->lock);
+}
+
+void notifier_settle(struct notifier *notifier)
+{
+    const struct notices *inodes = &notifier->inodes;
+    int result = 0;
+
+    pthread_mutex_lock(&notifier->lock);
+    uint64_t noted = inodes->noted;
+    if (inodes->told < noted) {
+        const struct timespec until =
+            vf_clock_timespec(vf_clock_monotonic_ms() + SETTLE_MAX_MS);
+
+        while (result == 0 && !notifier->is_ending && inodes->told < noted)
+            result = pthread_cond_timedwait(&notifier->told, &notifier->lock,
+                                            &until);
+    }
     pthread_mutex_unlock(&notifier->lock);
 }
 
 static void *run(void *context)
 {
-    struct notifier *notifier = context;
+    struct notices *notices = context;
+    struct notifier *notifier = notices->notifier;
 
     pthread_mutex_lock(&notifier->lock);
     while (!notifier->is_ending) {
-        struct notice *notice = take(notifier);
+        struct notice *notice = take(notices);
 
         if (notice == NULL) {
-            (void)pthread_cond_wait(&notifier->wanted, &notifier->lock);
+            (void)pthread_cond_wait(&notices->wanted, &notifier->lock);
             continue;
         }
         pthread_mutex_unlock(&notifier->lock);
         tell(notifier, notice);
         free(notice);
         pthread_mutex_lock(&notifier->lock);
+        notices->told++;
+        if (notices == &notifier->inodes)
+            (void)pthread_cond_broadcast(&notifier->told);
     }
     pthread_mutex_unlock(&notifier->lock);
     return NULL;
+}
+
+static int start(struct notifier *notifier, struct notices *notices)
+{
+    notices->notifier = notifier;
+    (void)pthread_cond_init(&notices->wanted, NULL);
+    int result = pthread_create(&notices->thread, NULL, run, notices);
+    notices->is_running = result == 0;
+    return -result;
 }
 
 int notifier_init(struct notifier *notifier, struct fuse_session *session,
@@ -156,37 +208,50 @@ int notifier_init(struct notifier *notifier, struct fuse_session *session,
                                         .context = notifier};
 
     (void)pthread_mutex_init(&notifier->lock, NULL);
-    (void)pthread_cond_init(&notifier->wanted, NULL);
     notifier->session = session;
     notifier->tree = tree;
-    int result = pthread_create(&notifier->thread, NULL, run, notifier);
-    if (result != 0)
-        return -result;
-    notifier->is_running = true;
-    vf_tree_set_watch(tree, &watch);
-    return 0;
+    int result = vf_clock_init_cond(&notifier->told);
+    if (result == 0)
+        result = start(notifier, &notifier->names);
+    if (result == 0)
+        result = start(notifier, &notifier->inodes);
+    if (result == 0)
+        vf_tree_set_watch(tree, &watch);
+    return result;
+}
+
+/* The lock stays, for who still serves. */
+static void end(struct notices *notices)
+{
+    if (!notices->is_running)
+        return;
+    (void)pthread_join(notices->thread, NULL);
+    notices->is_running = false;
+    pthread_mutex_lock(&notices->notifier->lock);
+    while (notices->first != NULL) {
+        struct notice *next = notices->first->next;
+
+        free(notices->first);
+        notices->first = next;
+    }
+    notices->last = NULL;
+    pthread_mutex_unlock(&notices->notifier->lock);
 }
 
 void notifier_done(struct notifier *notifier)
 {
     const struct vf_tree_watch none = {0};
 
-    if (!notifier->is_running)
+    if (!notifier->names.is_running)
         return;
     vf_tree_set_watch(notifier->tree, &none);
     pthread_mutex_lock(&notifier->lock);
     notifier->is_ending = true;
-    (void)pthread_cond_signal(&notifier->wanted);
+    (void)pthread_cond_signal(&notifier->names.wanted);
+    if (notifier->inodes.is_running)
+        (void)pthread_cond_signal(&notifier->inodes.wanted);
+    (void)pthread_cond_broadcast(&notifier->told);
     pthread_mutex_unlock(&notifier->lock);
-    (void)pthread_join(notifier->thread, NULL);
-    pthread_mutex_lock(&notifier->lock);
-    while (notifier->first != NULL) {
-        struct notice *next = notifier->first->next;
-
-        free(notifier->first);
-        notifier->first = next;
-    }
-    notifier->last = NULL;
-    pthread_mutex_unlock(&notifier->lock);
-    notifier->is_running = false; /* the lock stays, for who still serves */
+    end(&notifier->names);
+    end(&notifier->inodes);
 }

@@ -126,6 +126,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
     if (result == 0 && (to_set & FUSE_SET_ATTR_SIZE) != 0)
         result = set_size(&request, node, attr->st_size,
                           fi != NULL ? mount_file(fi) : NULL);
+    mount_settle(&request);
     if (result < 0)
         mount_reply_error(&request, node, NULL, result);
     else
@@ -209,6 +210,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
     mount_begin(&request, req, "rename");
     int result = vf_tree_rename(request.tree, directory, name, new_directory,
                                 new_name, flags, &request.caller, &request.err);
+    mount_settle(&request);
     mount_reply_error(&request, is_on_its_way ? new_directory : directory,
                       is_on_its_way ? new_name : name, result);
 }

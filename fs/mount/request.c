@@ -32,6 +32,13 @@ void mount_end(struct mount_request *request)
     fuse_req_interrupt_func(request->req, NULL, NULL);
 }
 
+void mount_settle(struct mount_request *request)
+{
+    struct vf_mount *mount = fuse_req_userdata(request->req);
+
+    notifier_settle(&mount->notifier);
+}
+
 void mount_report(const struct mount_request *request,
                   const struct vf_node *node, const char *name)
 {

@@ -2,7 +2,8 @@
  *
  * What every FUSE operation needs: the request, its caller, the reply, and the
  * record of a failure. Each operation is mount_begin(), one call into the tree,
- * and one of the replies, which end the request; no lock is held then.
+ * and one of the replies, which end the request; no lock is held then. What is
+ * read lapses: the kernel forgets when it was accessed, and asks upon a stat.
  */
 #ifndef MOUNT_REQUEST_H
 #define MOUNT_REQUEST_H
@@ -23,6 +24,10 @@ void mount_begin(struct mount_request *request, fuse_req_t req,
                  const char *operation);
 /* No interrupt reaches it any more. */
 void mount_end(struct mount_request *request);
+
+/* Before the end of what may have changed a file's content: who reads after the
+ * reply sees all of it. See notifier_settle(). */
+void mount_settle(struct mount_request *request);
 
 /* A failure with a reason leaves a record; a plain errno is an answer. name: in
  * the directory node, or NULL for the node itself. */

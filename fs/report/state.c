@@ -31,10 +31,17 @@ static const struct number {
      "Listings that the next look renews.", AT(stale_listings)},
     {cache, "listings_fetched", "vaultfs_listings_fetched_total", "counter",
      "Listings that were fetched.", AT(listings_fetched)},
+    {cache, "listings_ahead", "vaultfs_listings_ahead_total", "counter",
+     "Of these, before anybody looked.", AT(listings_ahead)},
+    {cache, "ahead_unused", "vaultfs_listings_ahead_unused_total", "counter",
+     "Of these, that nobody looked at while they were true.", AT(ahead_unused)},
     {cache, "lookups_cached", "vaultfs_lookups_cached_total", "counter",
      "Looks at a listing that needed no request.", AT(lookups_cached)},
     {NULL, "requests", "vaultfs_requests_total", "counter",
      "Requests that were sent to the service.", AT(requests)},
+    {NULL, "request_limit", "vaultfs_request_limit", "gauge",
+     "Requests that may be in flight at a time, spare ones aside.",
+     AT(request_limit)},
     {NULL, "scratch_files", "vaultfs_scratch_files", "gauge",
      "Temporary files that tools have here.", AT(scratch_files)},
     {NULL, "scratch_bytes", "vaultfs_scratch_bytes", "gauge",
@@ -190,6 +197,20 @@ static void put_tallies(struct vf_buf *out, const struct vf_report *report,
     }
 }
 
+static void put_fuse_requests(struct vf_buf *out,
+                              const struct vf_report_state *state)
+{
+    static const char metric[] = "vaultfs_fuse_requests_total";
+
+    put_head(out, metric, "counter",
+             "Requests that the kernel sent to the mount, by operation.");
+    for (size_t i = 0; i < state->fuse_requests_count; i++) {
+        vf_buf_printf(out, "%s{", metric);
+        put_label(out, "operation", state->fuse_requests[i].name);
+        vf_buf_printf(out, "} %" PRIu64 "\n", state->fuse_requests[i].count);
+    }
+}
+
 static void put_token(struct vf_buf *out, const struct vf_report_state *state)
 {
     put_metric(out, "vaultfs_token_refused", "gauge",
@@ -214,6 +235,7 @@ void report_put_metrics(const struct vf_report *report,
     for (size_t i = 0; i < NUMBERS; i++)
         put_metric(out, numbers[i].metric, numbers[i].type, numbers[i].help,
                    value_of(&numbers[i], state));
+    put_fuse_requests(out, state);
     put_tallies(out, report, true);
     put_tallies(out, report, false);
 }

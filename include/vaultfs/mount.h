@@ -7,6 +7,7 @@
 #define VAULTFS_MOUNT_H
 
 #include "vaultfs/error.h"
+#include "vaultfs/report.h"
 
 #include <stdbool.h>
 
@@ -44,6 +45,15 @@ VF_MUST_CHECK int vf_mount_new(const struct vf_mount_options *options,
 VF_MUST_CHECK int vf_mount_run(struct vf_mount *mount);
 
 void vf_mount_free(struct vf_mount *mount); /* NULL is allowed */
+
+/* More than a kernel knows operations. */
+#define VF_MOUNT_OPERATIONS 64
+
+/* How often the kernel has asked for each operation since the mount began, also
+ * for those that are answered before they come to one of ours; returns how many
+ * operations there are. Does not block. */
+size_t vf_mount_requests(const struct vf_mount *mount,
+                         struct vf_report_count ret[VF_MOUNT_OPERATIONS]);
 
 /* Whether what is mounted at a path, on top, is a mount of this program. Asks
  * the kernel's table and not the file system, which may be dead. */

@@ -28,6 +28,12 @@ void vf_report_free(struct vf_report *report); /* NULL is allowed */
  * is counted all the same. */
 void vf_report_add(void *report, const struct vf_record *record);
 
+/* One of several counts of a kind. */
+struct vf_report_count {
+    const char *name; /* borrowed */
+    uint64_t count;
+};
+
 /* How things are, as far as others know it. All is borrowed. */
 struct vf_report_state {
     const char *mountpoint;
@@ -41,9 +47,13 @@ struct vf_report_state {
     uint64_t vaults, credentials;
     uint64_t fresh_listings, stale_listings;
     uint64_t lookups_cached, listings_fetched;
-    uint64_t requests; /* sent */
+    uint64_t listings_ahead, ahead_unused;
+    uint64_t requests;      /* sent */
+    uint64_t request_limit; /* how many may be in flight */
     uint64_t scratch_files, scratch_bytes, scratch_unsent;
     uint64_t unknown_outcomes;
+    const struct vf_report_count *fuse_requests; /* by operation */
+    size_t fuse_requests_count;
 };
 
 /*

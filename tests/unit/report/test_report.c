@@ -16,6 +16,8 @@
 #include "vaultfs/json.h"
 #include "vaultfs/text.h"
 
+static const struct vf_report_count asked[] = {{"lookup", 3}, {"read", 0}};
+
 static const struct vf_report_state usual = {
     .mountpoint = "/mnt",
     .source = "qoder",
@@ -24,6 +26,9 @@ static const struct vf_report_state usual = {
     .token_state = "ok",
     .vaults = 2,
     .requests = 7,
+    .request_limit = 16,
+    .fuse_requests = asked,
+    .fuse_requests_count = sizeof(asked) / sizeof(asked[0]),
 };
 
 static int setup(void **state)
@@ -237,8 +242,9 @@ static void a_long_path_is_cut_and_not_kept_whole(void **state)
 static void the_status_has_every_number_once(void **state)
 {
     static const char *const top[] = {
-        "pid",           "uptime_seconds", "failures",       "requests",
-        "scratch_files", "scratch_bytes",  "scratch_unsent", "unknown_outcomes",
+        "pid",           "uptime_seconds", "failures",
+        "requests",      "request_limit",  "scratch_files",
+        "scratch_bytes", "scratch_unsent", "unknown_outcomes",
     };
     struct vf_json *status = render_object(*state, "status"), *part = NULL;
 
@@ -247,7 +253,7 @@ static void the_status_has_every_number_once(void **state)
     assert_int_equal(number(status, "requests"), 7);
     assert_true(vf_json_get(status, "cache", &part));
     assert_int_equal(number(part, "vaults"), 2);
-    assert_int_equal(vf_json_count(part), 6);
+    assert_int_equal(vf_json_count(part), 8);
     assert_true(vf_json_get(status, "account", &part));
     assert_string_equal(vf_json_get_string(part, "token"), "token file /t");
     assert_string_equal(vf_json_get_string(part, "state"), "ok");
@@ -319,6 +325,10 @@ static void the_metrics_are_in_prometheus_format(void **state)
                                     "\"write\",errno=\"EINVAL\"} 2\n"));
     assert_non_null(
         strstr(metrics, "{operation=\"write\",errno=\"EEXIST\"} 1"));
+    assert_non_null(strstr(
+        metrics, "\nvaultfs_fuse_requests_total{operation=\"lookup\"} 3\n"
+                 "vaultfs_fuse_requests_total{operation=\"read\"} 0\n"));
+    assert_non_null(strstr(metrics, "\nvaultfs_request_limit 16\n"));
     for (line = strtok_r(metrics, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
         if (sscanf(line, "# HELP %63s %*c", metric) == 1) {
