@@ -74,6 +74,9 @@ def test_killed_while_an_operation_holds_what_changed_it_is_a_dead_mount(
 
 @pytest.fixture
 def stopped(mount):
+    # Until the daemon has answered the kernel's first request, the next one waits
+    # to be sent, and not for a reply.
+    os.statvfs(mount.path)
     stop(mount.pid)
     yield mount
     os.kill(mount.pid, signal.SIGCONT)

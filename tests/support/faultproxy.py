@@ -181,6 +181,8 @@ class Hold:
 
 
 class FaultProxy:
+    exchange = Exchange  # what actions get
+
     def __init__(self, upstream_port):
         self.upstream_port = upstream_port
         self.requests = []
@@ -256,7 +258,7 @@ class FaultProxy:
                 if request is None:
                     return
                 action = self._decide(request)
-                if not action(Exchange(self, connection, request)):
+                if not action(self.exchange(self, connection, request)):
                     return
         except (OSError, http.client.HTTPException):
             return  # the other side went away, or vaultd did

@@ -14,6 +14,7 @@ from .mount import Mount
 from .paths import VAULTD, VAULTFS, is_sanitized
 from .process import ends_within
 from .service import Service
+from .standin import StandIn
 from .users import Machine, why_no_machine
 
 # A call into a file system whose daemon hangs cannot be interrupted from here.
@@ -150,6 +151,33 @@ def proxy(service):
 def proxied(mounts, proxy):
     """A mount behind the proxy, whose listings live as long as the test."""
     return mounts("--ttl", "600", source=proxy.url)
+
+
+@pytest.fixture
+def standins():
+    """Makes a service in memory: standins(vaults=200, each=3)."""
+    started = []
+
+    def start(*args, **options):
+        standin = StandIn(*args, **options)
+        started.append(standin)
+        return standin
+
+    yield start
+    for standin in started:
+        standin.stop()
+
+
+@pytest.fixture
+def mount_of(mounts):
+    """Mounts one of these: mount_of(standin, "--concurrency", "4")."""
+
+    def start(standin, *options):
+        if "--ttl" not in options:
+            options = ("--ttl", "600", *options)
+        return mounts(*options, source=standin.url, token="a-token")
+
+    return start
 
 
 @pytest.fixture
