@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2034
-# What scripts/demo and scripts/test share. To be sourced by bash from the top
+# What scripts/demo, scripts/test and scripts/bench share. To be sourced by bash from the top
 # of the repository.
 
 export LC_ALL=C.UTF-8
@@ -22,6 +22,9 @@ test_packages=(
 tool_packages=(
     vim:vim nano:nano emacs:emacs-nox sponge:moreutils node:nodejs npm:npm
     openssl:openssl nginx:nginx-light)
+
+# What scripts/bench compares with, and puts in front.
+bench_packages=(curl jq rclone nginx-light openssl)
 
 # Install those of the named Debian packages that are missing. When none is,
 # apt is not touched.

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.fixtures import *  # noqa: E402, F401, F403
 
-from bench import Bench  # noqa: E402
+from workbench import Bench  # noqa: E402
 from table import print_table  # noqa: E402
 
 

@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from bench import HERE, changes
 from cases import FULL, Case
 from test_tools import check_held, check_secrets, prepare
+from workbench import HERE, changes
 
 PEEK = f"/usr/bin/python3 {HERE / 'peek.py'}"
 

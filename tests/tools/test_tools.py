@@ -10,7 +10,6 @@ import shutil
 import pytest
 
 import table
-from bench import changes
 from cases import (
     BARE,
     CREATE,
@@ -29,6 +28,7 @@ from cases import (
 )
 from support.process import wait_for
 from support.service import Counter
+from workbench import changes
 
 KINDS = [("archive", r"/archive$"), ("credential", r"/credentials/[^/]+$"),
          ("credentials", r"/credentials$"), ("vault", r"/vaults/[^/]+$"),
