@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.paths import VAULTFS, is_sanitized
 from support.process import finish
 from support.service import CREDENTIALS, VAULTS, Counter
 from support.specs import bearer
@@ -122,4 +123,5 @@ def test_ten_thousand_credentials(service, mounts, tmp_path, capsys):
     for _ in range(3):
         mount.refresh()
         assert mount.sh("cat */.vault.json > /dev/null; ls -lR . > /dev/null", 120)
-    assert rss_kib(mount.pid) < 2 * end_kib
+    # But a sanitizer keeps what was freed, and looks for leaks itself.
+    assert is_sanitized(VAULTFS) or rss_kib(mount.pid) < 2 * end_kib
