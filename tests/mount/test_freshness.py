@@ -15,6 +15,9 @@ from support.process import ends_within, finish, run, wait_for
 from support.service import CREDENTIALS
 from support.standin import Later
 
+# All of it: quick runs do without.
+pytestmark = pytest.mark.slow
+
 AT_ONCE = 10
 CALLERS = 50
 

@@ -17,6 +17,9 @@ from support.service import CREDENTIALS
 from support.specs import bearer
 from support.standin import Later
 
+# All of it: quick runs do without.
+pytestmark = pytest.mark.slow
+
 # "At once" is a small part of what a hold or a deadline here would take.
 AT_ONCE = 10
 LONG = 60

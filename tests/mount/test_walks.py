@@ -50,6 +50,7 @@ def assert_each_once(standin):
     assert standin.total == standin.pages() + len(standin.names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", WALKS)
 def test_R_ahead_a_walk_asks_for_each_listing_once_and_many_at_a_time(
     standins, mount_of, children, tool
